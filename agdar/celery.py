@@ -1,0 +1,44 @@
+"""Celery: queues, routes and the whole beat table.
+
+The rows in the database are the queue; the broker only hurries. Tasks carry ids, are safe to run twice, keep no
+result, and none is scheduled into the future by the broker (invariant 1).
+"""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agdar.settings")
+TRANSPORT_ALIASES["sqlite"] = "agdar.broker_sqlite:Transport"
+
+app = Celery("agdar")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+# One worker serves all of them in the demo; a larger house gives each its own (docs/operations.md).
+QUEUES = ("urgent", "default", "bulk", "beat")
+app.conf.task_queues = [Queue(name) for name in QUEUES]
+app.conf.task_default_queue = "default"
+app.conf.task_routes = {
+    "core.tasks.send_multi_channel_notification_task": {"queue": "urgent"},
+    "core.tasks.create_notification_task": {"queue": "urgent"},
+}
+
+# name → task, every N seconds. Each is safe to run twice at once and returns counts.
+_BEAT = {
+    "worker-heartbeat": ("core.tasks.heartbeat_task", 10),
+    "events-sweep": ("core.tasks.sweep_events_task", 10),
+    "messages-sweep": ("integrations.tasks.sweep_messages_task", 10),
+    "receipts-sweep": ("integrations.tasks.sweep_receipts_task", 20),
+    "provider-sync": ("integrations.tasks.provider_sync_task", 60),
+    "reminders-due": ("appointments.tasks.send_due_reminders_task", 20),
+    "notifications-cleanup": ("core.tasks.cleanup_old_notifications", 24 * 3600),
+}
+app.conf.beat_schedule = {
+    name: {"task": task, "schedule": every, "options": {"queue": "beat", "expires": max(every, 60)}}
+    for name, (task, every) in _BEAT.items()
+}

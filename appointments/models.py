@@ -1,0 +1,162 @@
+"""The appointment and everything that hangs on its version.
+
+States (facts on the clinic's domain, 6.1; the table of legal moves is ``appointments/states.py``)::
+
+    BOOKED ──> CONFIRMED ──> ARRIVED ──> IN_PROGRESS ──> COMPLETED
+      │  └──> RESCHEDULED ──^   │            │
+      └──────> CANCELLED <──────┴────────────┘        NO_SHOW (after the start)
+
+RESCHEDULED behaves like BOOKED with a new version; CONFIRMED falls back to it when the visit moves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from core.tenancy import TenantModel
+
+
+class Appointment(TenantModel):
+    """One visit. ``version`` grows with every change of time, place or provider; messages carry it."""
+
+    class Status(models.TextChoices):
+        BOOKED = "BOOKED", _("Booked")
+        CONFIRMED = "CONFIRMED", _("Confirmed")
+        RESCHEDULED = "RESCHEDULED", _("Rescheduled")
+        ARRIVED = "ARRIVED", _("Arrived")
+        IN_PROGRESS = "IN_PROGRESS", _("In progress")
+        COMPLETED = "COMPLETED", _("Completed")
+        CANCELLED = "CANCELLED", _("Cancelled")
+        NO_SHOW = "NO_SHOW", _("No-show")
+        ENTERED_IN_ERROR = "ENTERED_IN_ERROR", _("Entered in error")
+
+    class CancelledBy(models.TextChoices):
+        CLINIC = "CLINIC", _("Clinic")
+        PATIENT = "PATIENT", _("Patient")
+
+    number = models.CharField(_("number"), max_length=20, blank=True, editable=False)
+    patient = models.ForeignKey("core.Patient", on_delete=models.PROTECT, related_name="appointments")
+    provider = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="appointments")
+    location = models.ForeignKey("core.Location", on_delete=models.PROTECT, related_name="appointments")
+    department = models.ForeignKey("core.Department", on_delete=models.PROTECT, related_name="appointments")
+    starts_at = models.DateTimeField(_("starts at"))
+    ends_at = models.DateTimeField(_("ends at"))
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices, default=Status.BOOKED)
+    version = models.PositiveIntegerField(default=1)
+    notes = models.TextField(_("notes for the team"), blank=True)
+    # The last reason given for a move, a cancellation or a correction.
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
+    cancelled_by = models.CharField(max_length=7, choices=CancelledBy.choices, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    arrived_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    # The booking form's own key: the same form sent twice is one booking.
+    booking_key = models.UUIDField(null=True, blank=True, editable=False)
+    booked_by = models.ForeignKey("core.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    # Back entries and imports: nobody is told.
+    is_silent = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("appointment")
+        verbose_name_plural = _("appointments")
+        ordering = ["starts_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "number"], name="appointment_number_once"),
+            models.UniqueConstraint(fields=["tenant", "booking_key"], name="appointment_booking_key_once"),
+            models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("starts_at")), name="appointment_ends_later"),
+        ]
+        indexes = [
+            # used by the calendar, the lists and the overlap check
+            models.Index(fields=["tenant", "starts_at"], name="appointment_by_start"),
+            models.Index(fields=["provider", "starts_at"], name="appointment_by_provider"),
+            models.Index(fields=["patient", "-starts_at"], name="appointment_by_patient"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def local_start(self) -> Any:
+        """The start on the wall clock of the location."""
+        return timezone.localtime(self.starts_at, self.location.zone)
+
+    @property
+    def local_end(self) -> Any:
+        return timezone.localtime(self.ends_at, self.location.zone)
+
+
+class AppointmentEvent(TenantModel):
+    """One accepted move of the state machine. Append-only: the visit's own history."""
+
+    appointment = models.ForeignKey(Appointment, on_delete=models.CASCADE, related_name="events")
+    version = models.PositiveIntegerField()
+    from_status = models.CharField(max_length=16, choices=Appointment.Status.choices, blank=True)
+    to_status = models.CharField(max_length=16, choices=Appointment.Status.choices)
+    actor = models.ForeignKey("core.User", on_delete=models.PROTECT, null=True, related_name="+")
+    reason = models.CharField(max_length=300, blank=True)
+    # What a reader of the history needs: the old start of a moved visit (ISO 8601), who cancelled.
+    details = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["created_at", "pk"]
+        indexes = [models.Index(fields=["appointment", "created_at"], name="appointment_history")]
+
+
+class ConfirmationToken(TenantModel):
+    """The short code of the patient's link. Dead when used, expired, revoked or of an older version."""
+
+    appointment = models.ForeignKey(Appointment, on_delete=models.CASCADE, related_name="tokens")
+    version = models.PositiveIntegerField()
+    code = models.CharField(max_length=24, unique=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["appointment", "version"], name="confirmation_token_one_per_version")
+        ]
+
+
+class Reminder(TenantModel):
+    """A reminder as a row with a due time, planned in the appointment's transaction."""
+
+    class Kind(models.TextChoices):
+        DAY_BEFORE = "24H", _("24 hours before")
+        TWO_HOURS = "2H", _("2 hours before")
+
+    class Status(models.TextChoices):
+        PLANNED = "PLANNED", _("Planned")
+        SENT = "SENT", _("Handed to messaging")
+        CANCELLED = "CANCELLED", _("Cancelled")
+        EXPIRED = "EXPIRED", _("Too late to be useful")
+
+    appointment = models.ForeignKey(Appointment, on_delete=models.CASCADE, related_name="reminders")
+    version = models.PositiveIntegerField()
+    kind = models.CharField(max_length=3, choices=Kind.choices)
+    due_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.PLANNED)
+    # Why it was cancelled or not sent, from notifications.states.Reason.
+    reason = models.CharField(max_length=30, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["due_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["appointment", "version", "kind"], name="reminder_once_per_version")
+        ]
+        indexes = [
+            # used by the sweep of due reminders
+            models.Index(fields=["due_at"], condition=models.Q(status="PLANNED"), name="reminder_due")
+        ]

@@ -1,0 +1,76 @@
+"""What every request passes: language, log context, tenant scope."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+
+from core.tenancy import system_scope, tenant_scope
+
+log = structlog.get_logger("agdar.request")
+Next = Callable[[HttpRequest], HttpResponse]
+LANGUAGE_COOKIE = settings.LANGUAGE_COOKIE_NAME
+
+
+class LanguageMiddleware:
+    """The language switch's cookie decides, then the browser. Before that the user's own (set at sign-in)."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        language = translation.get_language_from_request(request)
+        translation.activate(language)
+        request.LANGUAGE_CODE = language  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        return response
+
+
+class RequestLogMiddleware:
+    """One line a request: the route, never the path (paths may hold a patient's link)."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=uuid.uuid4().hex[:12])
+        began = time.perf_counter()
+        response = self.get_response(request)
+        match = request.resolver_match
+        level = log.warning if response.status_code >= 500 else log.debug
+        level(
+            "request",
+            route=match.route if match else None,
+            method=request.method,
+            status=response.status_code,
+            ms=round((time.perf_counter() - began) * 1000),
+        )
+        return response
+
+
+class TenantMiddleware:
+    """Opens the scope of the user's tenant for the whole request; without a user there is none, and queries raise."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        user = request.user
+        if not user.is_authenticated:
+            return self.get_response(request)
+        structlog.contextvars.bind_contextvars(user_id=str(user.pk), tenant_id=str(user.tenant_id))
+        if user.is_superuser and request.path.startswith("/admin/"):
+            with system_scope("support console: superusers see every tenant"):
+                return self.get_response(request)
+        if user.tenant_id is None:
+            return self.get_response(request)
+        with tenant_scope(user.tenant_id):
+            return self.get_response(request)

@@ -1,0 +1,120 @@
+"""The table of event types: what is told to whom, over which slots, in which words.
+
+An app registers its events from ``AppConfig.ready()``. A key that comes twice fails at start. The example of each
+entry is rendered in both languages by a test.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from core.models import Location, Patient, User
+from notifications.models import NotificationEvent
+from notifications.states import Channel, Level, NotificationType, Reason
+
+
+class Audience(StrEnum):
+    PATIENT = "patient"
+    PROVIDER = "provider"
+    FRONT_DESK = "front_desk"
+    ADMIN = "admin"
+
+
+class Slot(StrEnum):
+    """A place in the lifecycle table. MOBILE and PREFERRED choose their channel by the patient's preference."""
+
+    MOBILE = "mobile"  # SMS or WhatsApp
+    PREFERRED = "preferred"  # preferred channel first, then SMS, WhatsApp, email
+    EMAIL = "email"
+    IN_APP = "in_app"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an event is about, read afresh each time it is asked: at fan-out and again at send.
+
+    ``context`` holds the placeholders' values (see ``rendering``); ``refusal`` says why nothing may be sent now
+    (appointment moved, cancelled, past); ``useful_until`` is the deadline of its messages.
+    """
+
+    context: Mapping[str, Any]
+    patient: Patient | None = None
+    users: Mapping[Audience, Sequence[User]] = field(default_factory=dict)
+    location: Location | None = None
+    useful_until: dt.datetime | None = None
+    refusal: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A default template: the words a new tenant starts with. ``subject`` is for email only."""
+
+    channel: Channel
+    body_en: str
+    body_ar: str
+    subject_en: str = ""
+    subject_ar: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """The text of the in-app notification, with the same placeholders as the messages."""
+
+    title_en: str
+    title_ar: str
+    body_en: str = ""
+    body_ar: str = ""
+    level: Level = Level.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One audience of an event: its slots and its words."""
+
+    audience: Audience
+    slots: tuple[Slot, ...]
+    words: tuple[Words, ...] = ()
+    bell: Bell | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One row of the table. ``describe`` reads the event's object; it runs inside the tenant's scope."""
+
+    key: str
+    name_en: str
+    name_ar: str
+    notification_type: NotificationType
+    deliveries: tuple[Delivery, ...]
+    describe: Callable[[NotificationEvent], Subject]
+    example: Mapping[str, Any]
+
+    def template_code(self, audience: Audience) -> str:
+        return f"{self.key}.{audience.value}"
+
+
+class DuplicateEvent(Exception):
+    """Two entries with one key."""
+
+
+_EVENTS: dict[str, EventType] = {}
+
+
+def register(*entries: EventType) -> None:
+    for entry in entries:
+        if entry.key in _EVENTS:
+            raise DuplicateEvent(entry.key)
+        _EVENTS[entry.key] = entry
+
+
+def get(key: str) -> EventType:
+    """The entry; KeyError for a key nobody registered."""
+    return _EVENTS[key]
+
+
+def all_events() -> Iterator[EventType]:
+    yield from _EVENTS.values()

@@ -1,0 +1,183 @@
+"""Makes the words of a message: placeholders, values in the reader's language, bidi isolation.
+
+A placeholder is ``{name}`` and nothing else: no attribute, index, conversion or format is followed, so a template
+cannot reach into an object. A missing or unknown name is an error before anything is queued, never a blank.
+Digits are Western in both languages, the calendar is Gregorian (product decision).
+
+Must never import a model.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import string
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from django.utils.translation import gettext as _
+
+# Isolates (UAX #9): FSI takes its direction from the first strong character, LRI is left to right.
+FSI, LRI, PDI = "\u2068", "\u2066", "\u2069"
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_PARSER = string.Formatter()
+
+
+class TemplateError(Exception):
+    """A template cannot be rendered; the text tells a person what to mend."""
+
+
+class MissingPlaceholder(TemplateError):
+    """The template asks for something the event does not have."""
+
+
+class Bilingual(Protocol):
+    """A value that knows its own name in both languages (a patient, a provider, a location)."""
+
+    def name_in(self, language: str | None = None) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A value written in both languages."""
+
+    en: str
+    ar: str
+
+    def name_in(self, language: str | None = None) -> str:
+        return (self.ar or self.en) if language == "ar" else (self.en or self.ar)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDate:
+    """A day, written out: “Monday 23 November 2026”."""
+
+    day: dt.date
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """A wall clock time: “10:00 AM”."""
+
+    time: dt.time
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units."""
+
+    minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A number, link or phone: always left to right."""
+
+    text: str
+
+
+_DAYS = {
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "ar": ("الاثنين", "الثلاثاء", "الأربعاء", "الخميس", "الجمعة", "السبت", "الأحد"),
+}
+_MONTHS = {
+    "en": (
+        "January", "February", "March", "April", "May", "June",
+        "July", "August", "September", "October", "November", "December",
+    ),
+    "ar": (
+        "يناير", "فبراير", "مارس", "أبريل", "مايو", "يونيو",
+        "يوليو", "أغسطس", "سبتمبر", "أكتوبر", "نوفمبر", "ديسمبر",
+    ),
+}  # fmt: skip
+_CURRENCIES = {"SAR": Words("SAR", "ريال")}
+
+
+def format_date(day: dt.date, language: str) -> str:
+    """“Monday 23 November 2026”, «الاثنين 23 نوفمبر 2026»."""
+    return f"{_DAYS[language][day.weekday()]} {day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+
+
+def format_time(time: dt.time, language: str) -> str:
+    """“10:00 AM”, «10:00 صباحًا»."""
+    hour = time.hour % 12 or 12
+    half = ("AM", "PM") if language == "en" else ("صباحًا", "مساءً")
+    return f"{hour}:{time.minute:02d} {half[time.hour >= 12]}"
+
+
+def format_money(minor: int, currency: str, language: str) -> str:
+    """“1,250.00 SAR”, «1,250.00 ريال»."""
+    words = _CURRENCIES.get(currency, Words(currency, currency))
+    return f"{Decimal(minor) / 100:,.2f} {words.name_in(language)}"
+
+
+def placeholders(text: str) -> list[str]:
+    """The names in the text, in order. Raises ``TemplateError`` for braces that are no plain name."""
+    names: list[str] = []
+    try:
+        parts = list(_PARSER.parse(text))
+    except ValueError as error:
+        raise TemplateError(_("A curly bracket is open or closed without its partner.")) from error
+    for _literal, field, spec, conversion in parts:
+        if field is None:
+            continue
+        if spec or conversion or not _NAME.fullmatch(field):
+            raise TemplateError(
+                _("“{%(field)s}” is not a placeholder. Write only a name in curly brackets, such as {patient_name}.")
+                % {"field": field}
+            )
+        names.append(field)
+    return names
+
+
+def check_text(text: str, variables: Iterable[str]) -> None:
+    """Raises ``TemplateError`` when the text uses a name that is not in ``variables``."""
+    allowed = set(variables)
+    for name in placeholders(text):
+        if name not in allowed:
+            raise TemplateError(_("There is no placeholder “{%(name)s}” for this message.") % {"name": name})
+
+
+def render(text: str, variables: Iterable[str], context: Mapping[str, Any], language: str) -> str:
+    """Fills the placeholders. ``variables`` are the declared names, ``context`` the values."""
+    check_text(text, variables)
+    values: dict[str, str] = {}
+    for name in placeholders(text):
+        value = context.get(name)
+        if value is None or value == "":
+            raise MissingPlaceholder(_("There is no value for “{%(name)s}”.") % {"name": name})
+        values[name] = isolate(value_text(value, language), language, code=isinstance(value, Code))
+    return text.format_map(values)
+
+
+def value_text(value: Any, language: str) -> str:
+    """One value in the reader's language."""
+    match value:
+        case LocalDate():
+            return format_date(value.day, language)
+        case LocalTime():
+            return format_time(value.time, language)
+        case Money():
+            return format_money(value.minor, value.currency, language)
+        case Code():
+            return value.text
+    name_in = getattr(value, "name_in", None)
+    return str(name_in(language)) if name_in else str(value)
+
+
+def isolate(text: str, language: str, *, code: bool = False) -> str:
+    """Wraps text of the other direction, so that it cannot disturb the sentence around it.
+
+    In Arabic that is anything with Latin letters or digits; in English anything with Arabic letters. Text of the
+    sentence's own direction stays bare: an isolate costs two of the 70 units of an Arabic SMS.
+    """
+    bare = text.translate({ord(mark): None for mark in "\u2066\u2067\u2068\u2069"})
+    kinds = {unicodedata.bidirectional(char) for char in bare}
+    foreign = kinds & ({"L", "EN", "AN"} if language == "ar" else {"R", "AL", "AN"})
+    if not foreign:
+        return bare
+    return f"{LRI if code else FSI}{bare}{PDI}"

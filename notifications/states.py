@@ -1,0 +1,133 @@
+"""The closed lists of messaging: channels, types, statuses, legal moves and reasons. Data, no queries.
+
+Message states::
+
+    QUEUED ──> SENDING ──> SENT ──> DELIVERED ──> READ
+      │           ├──> FAILED ──(retry, at most 3)──> SENDING
+      │           ├──> BOUNCED      (the address is dead; also corrects SENT and DELIVERED)
+      │           └──> UNCONFIRMED  (handed over, outcome unknown) ──> SENT, DELIVERED, READ, FAILED, BOUNCED
+      └──> SUPPRESSED · CANCELLED · EXPIRED   (never left the house)
+
+A status only moves forward: receipts are ordered by ``RANK``, whatever order they arrive in.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Channel(models.TextChoices):
+    SMS = "SMS", _("SMS")
+    WHATSAPP = "WHATSAPP", _("WhatsApp")
+    EMAIL = "EMAIL", _("Email")
+
+
+class NotificationType(models.TextChoices):
+    """What a message is about. The patient can switch off all but CHANGE and GENERAL, which are part of the care."""
+
+    REMINDER = "REMINDER", _("Appointment reminder")
+    CONFIRMATION = "CONFIRMATION", _("Appointment confirmation")
+    CHANGE = "CHANGE", _("Appointment change")
+    RESULTS = "RESULTS", _("Results")
+    BILLING = "BILLING", _("Billing")
+    MARKETING = "MARKETING", _("Marketing")
+    GENERAL = "GENERAL", _("General message")
+    STAFF = "STAFF", _("Staff notice")
+
+
+class Status(models.TextChoices):
+    QUEUED = "QUEUED", _("Queued")
+    SENDING = "SENDING", _("Sending")
+    SENT = "SENT", _("Sent")
+    DELIVERED = "DELIVERED", _("Delivered")
+    READ = "READ", _("Read")
+    FAILED = "FAILED", _("Failed")
+    BOUNCED = "BOUNCED", _("Bounced")
+    SUPPRESSED = "SUPPRESSED", _("Not sent")
+    CANCELLED = "CANCELLED", _("Cancelled")
+    EXPIRED = "EXPIRED", _("Too late")
+    UNCONFIRMED = "UNCONFIRMED", _("Not confirmed")
+
+
+S = Status
+
+# from → the statuses it may move to. Everything else is refused by ``lifecycle.move``.
+TRANSITIONS: dict[str, frozenset[str]] = {
+    S.QUEUED: frozenset({S.SENDING, S.SUPPRESSED, S.CANCELLED, S.EXPIRED}),
+    # SENDING → QUEUED: the call was proven never to have left (refused before sending).
+    S.SENDING: frozenset(
+        {S.SENT, S.DELIVERED, S.READ, S.FAILED, S.BOUNCED, S.UNCONFIRMED, S.SUPPRESSED, S.CANCELLED, S.EXPIRED}
+    ),
+    S.SENT: frozenset({S.DELIVERED, S.READ, S.FAILED, S.BOUNCED}),
+    S.DELIVERED: frozenset({S.READ, S.BOUNCED}),
+    S.UNCONFIRMED: frozenset({S.SENT, S.DELIVERED, S.READ, S.FAILED, S.BOUNCED}),
+    # FAILED → QUEUED: a person pressed retry. FAILED → DELIVERED: a late receipt knows better.
+    S.FAILED: frozenset({S.SENDING, S.QUEUED, S.SENT, S.DELIVERED, S.READ, S.BOUNCED, S.CANCELLED, S.EXPIRED, S.SUPPRESSED}),
+    S.READ: frozenset(),
+    S.BOUNCED: frozenset(),
+    S.SUPPRESSED: frozenset(),
+    S.CANCELLED: frozenset(),
+    S.EXPIRED: frozenset(),
+}
+
+NEVER_LEFT = frozenset({S.SUPPRESSED, S.CANCELLED, S.EXPIRED})
+SUCCESS = frozenset({S.DELIVERED, S.READ})
+CANCELLABLE = frozenset({S.QUEUED, S.FAILED})
+AWAITING_RECEIPT = frozenset({S.SENT, S.UNCONFIRMED})
+
+MAX_RETRIES = 3
+# Seconds before the first, second and third retry (the contract's figures).
+RETRY_DELAYS = (60, 120, 240)
+
+
+class LogEvent(models.TextChoices):
+    """The rows of a message's timeline: each status, plus what is no status."""
+
+    CREATED = "CREATED", _("Created")
+    QUEUED = "QUEUED", _("Queued")
+    SENDING = "SENDING", _("Sending")
+    SENT = "SENT", _("Sent")
+    DELIVERED = "DELIVERED", _("Delivered")
+    READ = "READ", _("Read")
+    FAILED = "FAILED", _("Failed")
+    RETRY = "RETRY", _("Retry")
+    BOUNCED = "BOUNCED", _("Bounced")
+    SUPPRESSED = "SUPPRESSED", _("Not sent")
+    CANCELLED = "CANCELLED", _("Cancelled")
+    EXPIRED = "EXPIRED", _("Too late")
+    UNCONFIRMED = "UNCONFIRMED", _("Not confirmed")
+    FALLBACK = "FALLBACK", _("Sent by another channel")
+    RECEIPT = "RECEIPT", _("Provider's receipt")
+
+
+class Reason(models.TextChoices):
+    """Why a message was not sent. One closed list that staff can read and export."""
+
+    STALE_VERSION = "stale_version", _("The appointment has changed since")
+    STATUS_NOT_ELIGIBLE = "status_not_eligible", _("The appointment no longer calls for it")
+    PAST_DUE = "past_due", _("Too late to be useful")
+    BOOKED_INSIDE_WINDOW = "booked_inside_window", _("Booked too late for this reminder")
+    OPT_OUT_CHANNEL = "opt_out:channel", _("The patient switched this channel off")
+    OPT_OUT_TYPE = "opt_out:type", _("The patient switched off this kind of message")
+    NO_CONSENT = "no_consent", _("The patient has not agreed to marketing")
+    GUARDIAN_UNVERIFIED = "guardian_unverified", _("No verified guardian to tell")
+    DECEASED = "deceased", _("The patient has died")
+    MERGED_AWAY = "merged_away", _("The file was merged into another")
+    NO_CONTACT = "no_contact", _("No phone number or email for this channel")
+    CONTACT_UNDELIVERABLE = "contact_undeliverable", _("The address cannot be reached")
+    TEMPLATE_MISSING = "template_missing", _("There is no active template")
+    VARIABLE_MISSING = "variable_missing", _("The template asks for something we do not have")
+    CHANNEL_DISABLED = "channel_disabled", _("This channel is not set up")
+    TENANT_SUSPENDED = "tenant_suspended", _("The clinic group is suspended")
+    STAFF_INACTIVE = "staff_inactive", _("This person no longer works here")
+    WITHDRAWN = "withdrawn", _("Withdrawn by the clinic")
+
+
+class Level(models.TextChoices):
+    """The tone of an in-app notification."""
+
+    INFO = "INFO", _("Information")
+    WARNING = "WARNING", _("Warning")
+    ERROR = "ERROR", _("Error")
+    SUCCESS = "SUCCESS", _("Good news")
