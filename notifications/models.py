@@ -132,6 +132,11 @@ class Message(TenantModel):
     retry_count = models.PositiveSmallIntegerField(_("retries"), default=0)
     next_attempt_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(_("useful until"), null=True)
+    # When the sweeper last handed it to the broker; it waits a little before it does so again.
+    driven_at = models.DateTimeField(null=True)
+    # When the provider is asked about it next, and when the next channel takes over.
+    next_check_at = models.DateTimeField(null=True)
+    fallback_due_at = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
     lease_expires_at = models.DateTimeField(null=True)
     # Channels still to be tried when this one fails for good, in order.
@@ -181,7 +186,13 @@ class Message(TenantModel):
             ),
             # used by provider sync: who still waits for a receipt
             models.Index(
-                fields=["sent_at"], condition=models.Q(status__in=["SENT", "UNCONFIRMED"]), name="message_no_receipt"
+                fields=["next_check_at"],
+                condition=models.Q(status__in=["SENT", "UNCONFIRMED"]),
+                name="message_no_receipt",
+            ),
+            # used by the sweeper: failed for good, with another channel to try
+            models.Index(
+                fields=["fallback_due_at"], condition=models.Q(fallback_due_at__isnull=False), name="message_fallback"
             ),
         ]
 

@@ -1,0 +1,46 @@
+"""Gives a tenant the words it starts with: one template for every event, audience and channel of the registry."""
+
+from __future__ import annotations
+
+import uuid
+
+from notifications import registry, rendering
+from notifications.models import MessageTemplate
+from notifications.states import Channel
+
+
+def install(tenant_id: uuid.UUID) -> int:
+    """Creates what is missing and returns how many; a template that is there keeps its words."""
+    there = set(MessageTemplate.objects.filter(tenant_id=tenant_id).values_list("code", "channel"))
+    new = [
+        template
+        for template in _templates(tenant_id)
+        if (template.code, template.channel) not in there
+    ]
+    MessageTemplate.objects.bulk_create(new, ignore_conflicts=True)
+    return len(new)
+
+
+def _templates(tenant_id: uuid.UUID) -> list[MessageTemplate]:
+    rows = []
+    for entry in registry.all_events():
+        for delivery in entry.deliveries:
+            for words in delivery.words:
+                rows.append(
+                    MessageTemplate(
+                        tenant_id=tenant_id,
+                        code=entry.template_code(delivery.audience),
+                        name=f"{entry.name_en}: {delivery.audience.value}, {Channel(words.channel).value.lower()}",
+                        channel=words.channel,
+                        notification_type=entry.notification_type,
+                        subject_en=words.subject_en,
+                        subject_ar=words.subject_ar,
+                        body_en=words.body_en,
+                        body_ar=words.body_ar,
+                        # What the event can offer, so that an admin may use all of it.
+                        variables=sorted(entry.example),
+                    )
+                )
+                for text in (words.subject_en, words.subject_ar, words.body_en, words.body_ar):
+                    rendering.check_text(text, entry.example)
+    return rows
