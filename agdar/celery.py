@@ -12,6 +12,8 @@ from celery import Celery
 from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
+import agdar.life  # noqa: F401  # connects its signal
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agdar.settings")
 TRANSPORT_ALIASES["sqlite"] = "agdar.broker_sqlite:Transport"
 
@@ -42,3 +44,6 @@ app.conf.beat_schedule = {
     name: {"task": task, "schedule": every, "options": {"queue": "beat", "expires": max(every, 60)}}
     for name, (task, every) in _BEAT.items()
 }
+
+# Both write their signs of life, which /readyz reads.
+app.conf.beat_scheduler = "agdar.life:LifeSignScheduler"

@@ -1,0 +1,110 @@
+"""Is the house alive? ``/healthz`` speaks for this process, ``/readyz`` for everything that a message needs.
+
+Signs of life are ``Heartbeat`` rows: beat writes its own at its ticks, a worker when it starts and with every
+``heartbeat_task`` that beat sends it. Answers carry no address, no secret, no error text.
+Must never import anything of the other apps.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import structlog
+from celery import current_app
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from core.access import public
+from core.models import Heartbeat
+
+log = structlog.get_logger(__name__)
+
+# Six missed beats of the 10 s heartbeat: a restart fits in, a dead worker does not.
+SILENCE_ALLOWED = dt.timedelta(seconds=60)
+OK = "ok"
+
+
+def sign_of_life(name: str) -> None:
+    """Notes that the process of that kind (worker, beat) lives."""
+    Heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now()})
+
+
+def check_database() -> str:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return OK
+
+
+def check_migrations() -> str:
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return f"{len(waiting)} not applied" if waiting else OK
+
+
+def check_broker() -> str:
+    """Connects once, without retries, for a second at most."""
+    try:
+        with current_app.connection_for_write(connect_timeout=1) as connection:
+            connection.ensure_connection(max_retries=0, timeout=1)
+    except Exception as error:  # every transport has its own classes; the answer is the same: it is away
+        log.warning("broker_away", error=type(error).__name__)
+        return "not reachable"
+    return OK
+
+
+def check_beat() -> str:
+    return _silence("beat")
+
+
+def check_worker() -> str:
+    return _silence("worker")
+
+
+def _silence(name: str) -> str:
+    heartbeat = Heartbeat.objects.filter(name=name).first()
+    if heartbeat is None:
+        return "no sign of life yet"
+    silence = timezone.now() - heartbeat.at
+    if silence > SILENCE_ALLOWED:
+        return f"no sign of life for {round(silence.total_seconds())} s"
+    return OK
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "database": check_database,
+    "migrations": check_migrations,
+    "broker": check_broker,
+    "worker": check_worker,
+    "beat": check_beat,
+}
+
+
+@public
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers. Asks nobody else: a slow database must not get the web process killed."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@public
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """``{"status": "ok", "checks": {name: "ok" or what is wrong}}``; 503 when one of them is not ok."""
+    checks: dict[str, str] = {}
+    for name, check in CHECKS.items():
+        try:
+            checks[name] = check()
+        except Error as error:  # the database is away or older than the code
+            log.warning("not_ready", check=name, error=type(error).__name__)
+            checks[name] = "database error"
+    is_ready = all(answer == OK for answer in checks.values())
+    return JsonResponse(
+        {"status": OK if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503
+    )
