@@ -67,10 +67,12 @@ def move(
     response: Mapping[str, Any] | None = None,
     error: str = "",
     actor: User | None = None,
+    event: LogEvent | None = None,
 ) -> bool:
     """Moves one message, or returns False when it is not where it would have to be.
 
     ``only_from`` narrows the legal starts, ``where`` adds conditions, ``fields`` are written in the same UPDATE.
+    ``event`` is a row of the timeline right before the move's own (a retry that begins).
     """
     starts = [start for start, ends in TRANSITIONS.items() if to in ends]
     if only_from is not None:
@@ -84,6 +86,8 @@ def move(
     if rows.update(status=to, updated_at=now, **_stamps(to, now), **(fields or {})) != 1:
         return False
     tenant_id = Message.objects.values_list("tenant_id", flat=True).get(pk=message_id)
+    if event is not None:
+        _log(message_id, tenant_id, event, at=now, actor=actor)
     _log(message_id, tenant_id, LogEvent(to.value), at=now, status=to, response=response, error=error, actor=actor)
     return True
 
@@ -166,14 +170,19 @@ def fold(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _stamps(to: Status, now: dt.datetime) -> dict[str, Any]:
-    """The time stamps of a move. READ implies DELIVERED; the first of each counts."""
+    """The time stamps of a move. DELIVERED implies SENT, READ implies both; the first of each counts."""
     match to:
         case Status.SENT:
             return {"sent_at": Coalesce(F("sent_at"), now), "failed_at": None}
         case Status.DELIVERED:
-            return {"delivered_at": Coalesce(F("delivered_at"), now), "failed_at": None}
+            return {"sent_at": Coalesce(F("sent_at"), now), "delivered_at": now, "failed_at": None}
         case Status.READ:
-            return {"delivered_at": Coalesce(F("delivered_at"), now), "read_at": now, "failed_at": None}
+            return {
+                "sent_at": Coalesce(F("sent_at"), now),
+                "delivered_at": Coalesce(F("delivered_at"), now),
+                "read_at": now,
+                "failed_at": None,
+            }
         case Status.FAILED | Status.BOUNCED:
             return {"failed_at": now}
     return {}

@@ -1,0 +1,149 @@
+"""The panel of doorbells: every task others call by name. It only lives in core (house.md's one exception).
+
+Nothing of the upper floors at module level, one service call a body, ids as arguments. Retries are rows, not
+broker messages: a task that fails has left its row as it was, and the sweeper finds it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from core.models import Heartbeat, User
+from core.tenancy import active_tenant_ids, tenant_scope
+
+log = structlog.get_logger(__name__)
+
+# An event that fails again and again is left for support after this many times.
+MAX_EVENT_ATTEMPTS = 20
+
+
+@shared_task
+def send_sms_task(message_id: str) -> bool:
+    """Sends one queued SMS."""
+    from integrations.delivery import deliver
+
+    return deliver(uuid.UUID(message_id))
+
+
+@shared_task
+def send_whatsapp_task(message_id: str) -> bool:
+    """Sends one queued WhatsApp message."""
+    from integrations.delivery import deliver
+
+    return deliver(uuid.UUID(message_id))
+
+
+@shared_task
+def send_email_task(message_id: str) -> bool:
+    """Sends one queued email."""
+    from integrations.delivery import deliver
+
+    return deliver(uuid.UUID(message_id))
+
+
+@shared_task
+def send_template_email_task(tenant_id: str, template_code: str, patient_id: str, dedupe_key: str) -> str:
+    """Queues an email template to a patient whose only placeholder is the name; returns the message's id."""
+    from core.models import Patient
+    from integrations.messaging_service import MessagingService
+
+    with tenant_scope(uuid.UUID(tenant_id)):
+        patient = Patient.objects.get(pk=patient_id)
+        message = MessagingService().send_from_template(
+            tenant_id=uuid.UUID(tenant_id),
+            template_code=template_code,
+            patient=patient,
+            channel="EMAIL",
+            context={"patient_name": patient},
+            dedupe_key=dedupe_key,
+        )
+    return str(message.pk)
+
+
+@shared_task
+def create_notification_task(
+    user_id: str,
+    title: str,
+    message: str,
+    notification_type: str = "INFO",
+    related_object_type: str | None = None,
+    related_object_id: str | None = None,
+) -> str:
+    """Rings one user's bell; returns the notification's id. Unknown users raise."""
+    from notifications.inbox import notify
+
+    user = User.accounts.get(pk=user_id)
+    if user.tenant_id is None:
+        raise ValueError("a notification needs a user of a tenant")
+    with tenant_scope(user.tenant_id):
+        notification = notify(
+            user=user,
+            title=title,
+            message=message,
+            level=notification_type,
+            related_object_type=related_object_type,
+            related_object_id=uuid.UUID(related_object_id) if related_object_id else None,
+        )
+    return str(notification.pk)
+
+
+@shared_task
+def send_multi_channel_notification_task(tenant_id: str, event_id: str) -> int:
+    """Fans one event out over its recipients and channels; returns how many rows it made."""
+    from integrations.fanout import process_event
+
+    return process_event(uuid.UUID(tenant_id), uuid.UUID(event_id))
+
+
+@shared_task
+def sweep_events_task() -> dict[str, int]:
+    """Fans out events whose doorbell was lost or whose fan-out failed."""
+    from integrations.fanout import process_event
+    from notifications.models import NotificationEvent
+
+    counts = {"processed": 0, "failed": 0}
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            waiting = list(
+                NotificationEvent.objects.filter(
+                    processed_at=None,
+                    attempts__lt=MAX_EVENT_ATTEMPTS,
+                    created_at__lte=timezone.now() - dt.timedelta(seconds=5),
+                )
+                .order_by("created_at")
+                .values_list("pk", flat=True)[:500]
+            )
+        for event_id in waiting:
+            try:
+                process_event(tenant_id, event_id)
+                counts["processed"] += 1
+            except Exception:  # noqa: BLE001  # kept on the event's row and logged there; the others go on
+                counts["failed"] += 1
+    return counts
+
+
+@shared_task
+def cleanup_old_notifications(days: int | None = None) -> dict[str, int]:
+    """Deletes read notifications older than ``days`` (default: the setting), tenant by tenant."""
+    from notifications.inbox import delete_read_before
+
+    moment = timezone.now() - dt.timedelta(days=days or settings.NOTIFICATION_RETENTION_DAYS)
+    deleted = 0
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            deleted += delete_read_before(tenant_id, moment)
+    return {"deleted": deleted}
+
+
+@shared_task
+def heartbeat_task() -> None:
+    """A sign of life of beat and worker together: beat asked, a worker did. Read by ``/readyz``."""
+    Heartbeat.objects.update_or_create(name="worker", defaults={"at": timezone.now()})
+
+

@@ -1,0 +1,149 @@
+"""From one event to its messages and bell rows, exactly once: who gets it, over which channels (the registry says).
+
+Runs in a worker after the commit of the event. Everything it writes and the mark ``processed_at`` are one
+transaction, and every row has a unique key, so running twice or at once writes nothing twice.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from core.models import User
+from core.tenancy import tenant_scope
+from integrations.messaging_service import MessagingService, Origin, preferred_order
+from notifications import gate, inbox, registry, rendering
+from notifications.models import MessageTemplate, NotificationEvent
+from notifications.registry import Audience, Bell, Delivery, EventType, Slot, Subject
+from notifications.states import Channel
+
+log = structlog.get_logger(__name__)
+
+
+def process_event(tenant_id: uuid.UUID, event_id: uuid.UUID) -> int:
+    """Fans one event out; returns how many messages and notifications it has. A failure is kept on the event."""
+    with tenant_scope(tenant_id):
+        try:
+            with transaction.atomic():
+                event = NotificationEvent.objects.select_for_update().get(pk=event_id)
+                if event.processed_at is not None:
+                    return 0
+                made = _fan_out(event)
+                event.processed_at = timezone.now()
+                event.error = ""
+                event.save(update_fields=["processed_at", "error"])
+                return made
+        except Exception as error:
+            NotificationEvent.objects.filter(pk=event_id).update(
+                attempts=F("attempts") + 1, error=type(error).__name__
+            )
+            log.error("event_failed", event_id=str(event_id), error=type(error).__name__)
+            raise
+
+
+def _fan_out(event: NotificationEvent) -> int:
+    entry = registry.get(event.key)
+    subject = entry.describe(event)
+    made = 0
+    for delivery in entry.deliveries:
+        if delivery.audience is Audience.PATIENT:
+            made += _to_patient(event, entry, delivery, subject)
+        else:
+            for user in subject.users.get(delivery.audience, ()):
+                made += _to_user(event, entry, delivery, subject, user)
+    return made
+
+
+def _origin(event: NotificationEvent, subject: Subject) -> Origin:
+    return Origin(
+        event=event,
+        object_type=event.object_type,
+        object_id=event.object_id,
+        object_version=event.object_version,
+        location=subject.location,
+        useful_until=subject.useful_until,
+        refusal=subject.refusal,
+    )
+
+
+def _to_patient(event: NotificationEvent, entry: EventType, delivery: Delivery, subject: Subject) -> int:
+    patient = subject.patient
+    if patient is None:
+        return 0
+    made = 0
+    order = preferred_order(gate.preference_of(patient))
+    channels: dict[Slot, Sequence[str]] = {
+        Slot.MOBILE: [channel for channel in order if channel != Channel.EMAIL],
+        Slot.PREFERRED: order,
+        Slot.EMAIL: [Channel.EMAIL],
+    }
+    for slot in delivery.slots:
+        if slot is Slot.IN_APP:
+            if patient.user is not None and delivery.bell is not None and subject.refusal is None:
+                _ring(event, delivery.bell, subject, patient.user)
+                made += 1
+            continue
+        MessagingService().send_to_patient(
+            patient=patient,
+            template_code=entry.template_code(delivery.audience),
+            channels=channels[slot],
+            notification_type=entry.notification_type,
+            context=subject.context,
+            dedupe_key=f"event:{event.pk}:patient:{patient.pk}:{slot.value}",
+            origin=_origin(event, subject),
+            keep_fallback=slot is not Slot.EMAIL,
+        )
+        made += 1
+    return made
+
+
+def _to_user(event: NotificationEvent, entry: EventType, delivery: Delivery, subject: Subject, user: User) -> int:
+    if subject.refusal is not None or not user.is_active:
+        return 0
+    made = 0
+    if Slot.IN_APP in delivery.slots and delivery.bell is not None:
+        _ring(event, delivery.bell, subject, user)
+        made += 1
+    if Slot.EMAIL in delivery.slots:
+        template = MessageTemplate.objects.filter(
+            code=entry.template_code(delivery.audience), channel=Channel.EMAIL, is_active=True
+        ).first()
+        if template is None:
+            log.error("template_missing", event_key=event.key, audience=delivery.audience.value)
+            return made
+        MessagingService().send_to_user(
+            user=user,
+            template=template,
+            context=subject.context,
+            dedupe_key=f"event:{event.pk}:user:{user.pk}:email",
+            origin=_origin(event, subject),
+        )
+        made += 1
+    return made
+
+
+def _ring(event: NotificationEvent, bell: Bell, subject: Subject, user: User) -> None:
+    """The bell's words in both languages."""
+
+    def words(text: str, language: str) -> str:
+        return rendering.render(text, subject.context.keys(), subject.context, language)
+
+    inbox.notify(
+        user=user,
+        title=words(bell.title_en, "en"),
+        title_ar=words(bell.title_ar, "ar"),
+        message=words(bell.body_en, "en"),
+        message_ar=words(bell.body_ar, "ar"),
+        level=bell.level,
+        related_object_type=event.object_type or None,
+        related_object_id=event.object_id,
+        event=event,
+        dedupe_key=f"event:{event.pk}",
+    )
+
+

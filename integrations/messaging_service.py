@@ -1,0 +1,470 @@
+"""The one door for sending. It checks preference and consent, renders, writes the row and its log, and enqueues.
+
+It never talks to a provider: the workers do, after the commit (invariants 3 and 9). Refused messages are rows too,
+with a reason staff can read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from core.contacts import Contact, contact_for
+from core.errors import DomainError
+from core.models import Location, Patient, User
+from core.queueing import enqueue_on_commit
+from core.tenancy import tenant_scope
+from notifications import gate, lifecycle, registry, segments
+from notifications.models import Message, MessageTemplate, NotificationEvent, NotificationPreference
+from notifications.rendering import TemplateError
+from notifications.states import (
+    SUCCESS,
+    Channel,
+    LogEvent,
+    NotificationType,
+    Reason,
+    Status,
+)
+
+# The order in which other channels are tried when the preferred one cannot be used (contract, lifecycle table).
+FALLBACK_ORDER = (Channel.SMS, Channel.WHATSAPP, Channel.EMAIL)
+
+
+class MessageConflict(DomainError):
+    """The same dedupe key came with other content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message comes from: its event, the object it links to, its deadline, who pressed the button."""
+
+    event: NotificationEvent | None = None
+    object_type: str = ""
+    object_id: uuid.UUID | None = None
+    object_version: int = 0
+    location: Location | None = None
+    useful_until: dt.datetime | None = None
+    sent_by: User | None = None
+    conversation_id: uuid.UUID | None = None
+    # The event itself is void by now (moved, cancelled, past): the row is written, but refused.
+    refusal: Reason | None = None
+    fallback_channels: Sequence[str] = ()
+    # What the CREATED row of the timeline should tell: channels that were passed over, the channel before.
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class MessagingService:
+    """All methods open the tenant's scope themselves; call them from anywhere."""
+
+    # --- sending ----------------------------------------------------------------------------------------------------
+
+    def send_from_template(
+        self,
+        *,
+        tenant_id: uuid.UUID,
+        template_code: str,
+        patient: Patient | None = None,
+        patient_id: uuid.UUID | None = None,
+        channel: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        language: str | None = None,
+        dedupe_key: str | None = None,
+        sent_by: User | None = None,
+        origin: Origin | None = None,
+    ) -> Message:
+        """Sends a template to a patient (or the guardian) over ``channel``, or the preferred one that has a template.
+
+        Raises ``TemplateError`` when a placeholder has no value, ``MessageTemplate.DoesNotExist`` without a template.
+        """
+        with tenant_scope(tenant_id):
+            who = patient or Patient.objects.get(pk=patient_id)
+            preference = gate.preference_of(who)
+            templates = MessageTemplate.objects.filter(code=template_code, is_active=True)
+            if channel is None:
+                offered = set(templates.values_list("channel", flat=True))
+                wanted = [c for c in preferred_order(preference) if c in offered]
+                channel = wanted[0] if wanted else preference.preferred_channel
+            template = templates.get(channel=channel)
+            return self._to_patient(
+                patient=who,
+                preference=preference,
+                channel=channel,
+                notification_type=template.notification_type,
+                template=template,
+                context=context or {},
+                language=language,
+                dedupe_key=dedupe_key or f"send:{uuid.uuid4()}",
+                origin=origin or Origin(sent_by=sent_by),
+            )
+
+    def send_message(
+        self,
+        *,
+        tenant_id: uuid.UUID,
+        patient_id: uuid.UUID,
+        channel: str,
+        body: str,
+        subject: str = "",
+        notification_type: str = NotificationType.GENERAL,
+        sent_by: User | None = None,
+        dedupe_key: str | None = None,
+    ) -> Message:
+        """Sends words typed by a person. The same key with the same content is the same message."""
+        if not body.strip():
+            raise DomainError(_("Write the message first."), code="body_empty")
+        with tenant_scope(tenant_id):
+            patient = Patient.objects.get(pk=patient_id)
+            return self._to_patient(
+                patient=patient,
+                preference=gate.preference_of(patient),
+                channel=channel,
+                notification_type=notification_type,
+                body=body.strip(),
+                subject=subject.strip(),
+                dedupe_key=dedupe_key or f"send:{uuid.uuid4()}",
+                origin=Origin(sent_by=sent_by),
+            )
+
+    def send_bulk_messages(
+        self,
+        *,
+        tenant_id: uuid.UUID,
+        patient_ids: Iterable[uuid.UUID],
+        template_code: str,
+        channel: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        sent_by: User | None = None,
+        bulk_key: str,
+    ) -> dict[str, int]:
+        """One message a patient; the same ``bulk_key`` again sends nobody a second one. Returns counts.
+
+        A patient whose message cannot be rendered does not stop the others.
+        """
+        counts = {"queued": 0, "refused": 0, "failed": 0}
+        for patient_id in patient_ids:
+            with tenant_scope(tenant_id):
+                patient = Patient.objects.get(pk=patient_id)
+            try:
+                message = self.send_from_template(
+                    tenant_id=tenant_id,
+                    template_code=template_code,
+                    patient=patient,
+                    channel=channel,
+                    context={"patient_name": patient, **(context or {})},
+                    dedupe_key=f"bulk:{bulk_key}:{patient_id}",
+                    sent_by=sent_by,
+                )
+            except TemplateError:
+                counts["failed"] += 1
+                continue
+            counts["refused" if message.reason else "queued"] += 1
+        return counts
+
+    def send_to_user(
+        self, *, user: User, template: MessageTemplate, context: Mapping[str, Any], dedupe_key: str, origin: Origin
+    ) -> Message:
+        """A staff notice by email, in the user's language. The caller's tenant scope is open."""
+        return self._write(
+            Message(
+                tenant_id=template.tenant_id,
+                user=user,
+                channel=template.channel,
+                notification_type=NotificationType.STAFF,
+                recipient=user.email,
+                language=user.language,
+                dedupe_key=dedupe_key,
+            ),
+            origin=origin,
+            refusal=None if user.is_active else Reason.STAFF_INACTIVE,
+            template=template,
+            context=context,
+        )
+
+    def send_to_patient(
+        self,
+        *,
+        patient: Patient,
+        template_code: str,
+        channels: Sequence[str],
+        notification_type: str,
+        context: Mapping[str, Any],
+        dedupe_key: str,
+        origin: Origin,
+        keep_fallback: bool,
+    ) -> Message:
+        """Sends over the first of ``channels`` that the gate allows; the rest wait as fallback when ``keep_fallback``.
+
+        When none is allowed, one refused row says why the first was not. The caller's tenant scope is open.
+        """
+        preference = gate.preference_of(patient)
+        templates = {t.channel: t for t in MessageTemplate.objects.filter(code=template_code, is_active=True)}
+        passed_over: list[dict[str, str]] = []
+        for position, channel in enumerate(channels):
+            refusal = gate.refusal_for_patient(
+                patient=patient, preference=preference, channel=channel, notification_type=notification_type
+            )
+            if refusal is None and channel not in templates:
+                refusal = Reason.TEMPLATE_MISSING
+            if refusal is None:
+                rest = [c for c in channels[position + 1 :] if c in templates] if keep_fallback else []
+                break
+            passed_over.append({"channel": str(channel), "reason": str(refusal)})
+        else:
+            channel, rest = channels[0], []
+        details = {**origin.details, **({"passed_over": passed_over} if passed_over else {})}
+        return self._to_patient(
+            patient=patient,
+            preference=preference,
+            channel=channel,
+            notification_type=notification_type,
+            template=templates.get(channel),
+            context=context,
+            dedupe_key=dedupe_key,
+            origin=replace(origin, fallback_channels=rest, details=details),
+        )
+
+    def fall_back(self, message: Message) -> Message | None:
+        """The next channel for a message that failed for good; None when there is none left. Once per message."""
+        with tenant_scope(message.tenant_id), transaction.atomic():
+            claimed = Message.objects.filter(pk=message.pk, fallback_due_at__isnull=False).update(fallback_due_at=None)
+            if not claimed or message.patient is None or message.template is None:
+                return None
+            channels = [str(channel) for channel in message.fallback_channels]
+            context = context_of(message)
+            if not channels or context is None:
+                return None
+            copy = self.send_to_patient(
+                patient=message.patient,
+                template_code=message.template.code,
+                channels=channels,
+                notification_type=message.notification_type,
+                context=context,
+                dedupe_key=f"{message.dedupe_key}:after:{message.channel}"[:200],
+                origin=Origin(
+                    event=message.event,
+                    object_type=message.object_type,
+                    object_id=message.object_id,
+                    object_version=message.object_version,
+                    useful_until=message.expires_at,
+                    conversation_id=message.conversation_id,
+                    details={"instead_of": message.channel},
+                ),
+                keep_fallback=True,
+            )
+            lifecycle.note(message, LogEvent.FALLBACK, response={"channel": copy.channel})
+            return copy
+
+    # --- afterwards -------------------------------------------------------------------------------------------------
+
+    def retry_failed_message(self, message_id: uuid.UUID, actor: User | None = None) -> Message:
+        """Puts a failed message back into the queue, under the rules of the automatic retry."""
+        message = Message.objects.get(pk=message_id)
+        if not message.can_retry():
+            raise DomainError(
+                _("Only a failed message can be sent again, and at most three times."), code="retry_not_allowed"
+            )
+        if message.expires_at is not None and message.expires_at <= timezone.now():
+            raise DomainError(_("It is too late for this message to be useful."), code="retry_too_late")
+        with transaction.atomic():
+            moved = lifecycle.move(
+                message.pk,
+                Status.QUEUED,
+                only_from=[Status.FAILED],
+                fields={
+                    "next_attempt_at": timezone.now(),
+                    "driven_at": None,
+                    "fallback_due_at": None,
+                    "retry_count": message.retry_count + 1,
+                    "reason": "",
+                },
+                where=Q(retry_count=message.retry_count),
+                actor=actor,
+            )
+            if not moved:
+                raise DomainError(_("This message is already being sent."), code="retry_not_allowed")
+            enqueue_send(message)
+        message.refresh_from_db()
+        return message
+
+    def update_message_status(self, message_id: uuid.UUID) -> Message:
+        """Asks the provider how a message stands, and applies the answer."""
+        from integrations.tasks import sync_message
+
+        message = Message.objects.get(pk=message_id)
+        sync_message(message)
+        message.refresh_from_db()
+        return message
+
+    def get_message_statistics(self, *, tenant_id: uuid.UUID, days: int = 7) -> dict[str, Any]:
+        """Counts of the last ``days`` days; success = (DELIVERED + READ) / total × 100, one decimal."""
+        with tenant_scope(tenant_id):
+            rows = (
+                Message.objects.filter(created_at__gte=timezone.now() - dt.timedelta(days=days))
+                .values_list("channel", "status")
+                .annotate(n=Count("pk"))
+                .order_by()
+            )
+            by_channel: dict[str, int] = {}
+            by_status: dict[str, int] = {}
+            for channel, status, n in rows:
+                by_channel[channel] = by_channel.get(channel, 0) + n
+                by_status[status] = by_status.get(status, 0) + n
+        total = sum(by_status.values())
+        success = sum(by_status.get(status, 0) for status in SUCCESS)
+        return {
+            "total": total,
+            "by_channel": by_channel,
+            "by_status": by_status,
+            "success_rate": round(success / total * 100, 1) if total else 0.0,
+        }
+
+    def _check_patient_preferences(self, patient_id: uuid.UUID, channel: str, notification_type: str) -> bool:
+        patient = Patient.objects.get(pk=patient_id)
+        return gate.preference_of(patient).can_send(channel, notification_type)
+
+    # --- writing the row --------------------------------------------------------------------------------------------
+
+    def _to_patient(
+        self,
+        *,
+        patient: Patient,
+        preference: NotificationPreference,
+        channel: str,
+        notification_type: str,
+        dedupe_key: str,
+        origin: Origin,
+        template: MessageTemplate | None = None,
+        context: Mapping[str, Any] | None = None,
+        body: str = "",
+        subject: str = "",
+        language: str | None = None,
+    ) -> Message:
+        refusal = gate.refusal_for_patient(
+            patient=patient, preference=preference, channel=channel, notification_type=notification_type
+        )
+        contact = contact_for(patient)
+        reachable = contact if isinstance(contact, Contact) else None
+        own_language = preference.preferred_language or patient.language
+        if reachable is not None and reachable.guardian is not None:
+            own_language = reachable.language
+        return self._write(
+            Message(
+                tenant_id=patient.tenant_id,
+                patient=patient,
+                guardian=reachable.guardian if reachable else None,
+                channel=channel,
+                notification_type=notification_type,
+                recipient=gate.address_of(reachable, channel) if reachable else "",
+                language=language or own_language,
+                body=body,
+                subject=subject,
+                dedupe_key=dedupe_key,
+            ),
+            origin=origin,
+            refusal=refusal,
+            template=template,
+            context=context or {},
+        )
+
+    def _write(
+        self,
+        message: Message,
+        *,
+        origin: Origin,
+        refusal: Reason | None,
+        template: MessageTemplate | None,
+        context: Mapping[str, Any],
+    ) -> Message:
+        """Renders, freezes and inserts; the unique dedupe key decides between two that come at once."""
+        error = ""
+        if template is not None:
+            message.template, message.template_version = template, template.version
+            try:
+                message.body = template.render(message.language, **context)
+                message.subject = template.render_subject(message.language, **context)
+            except TemplateError as problem:
+                if origin.event is None:
+                    raise
+                refusal, error = refusal or Reason.VARIABLE_MISSING, str(problem)
+        elif not message.body:
+            refusal = refusal or Reason.TEMPLATE_MISSING
+        refusal = origin.refusal or refusal
+        message.event = origin.event
+        message.object_type, message.object_id = origin.object_type, origin.object_id
+        message.object_version = origin.object_version
+        message.expires_at = origin.useful_until
+        message.sent_by = origin.sent_by
+        message.fallback_channels = [str(channel) for channel in origin.fallback_channels]
+        message.conversation_id = origin.conversation_id or message.pk
+        message.sender = _sender(origin.location, message.channel)
+        message.segments = segments.count(message.body).parts if message.channel == Channel.SMS else 0
+        if refusal is None and message.expires_at is not None and message.expires_at <= timezone.now():
+            refusal = Reason.PAST_DUE
+        details = {**origin.details, **({"error": error} if error else {})}
+        try:
+            with transaction.atomic():
+                lifecycle.create(message, refusal=refusal, details=details)
+                if refusal is None:
+                    enqueue_send(message)
+        except IntegrityError:
+            return self._existing(message)
+        return message
+
+    def _existing(self, message: Message) -> Message:
+        there = Message.objects.filter(tenant_id=message.tenant_id, dedupe_key=message.dedupe_key).first()
+        if there is None:
+            raise ValueError("a message breaks a rule of the database")
+        if _fingerprint(there) != _fingerprint(message):
+            raise MessageConflict(
+                _("This was sent before with other content. Start a new message."), code="dedupe_conflict"
+            )
+        return there
+
+
+def preferred_order(preference: NotificationPreference) -> list[str]:
+    """The preferred channel first, then SMS, WhatsApp, email."""
+    first = preference.preferred_channel
+    return [first, *(channel for channel in FALLBACK_ORDER if channel != first)]
+
+
+def context_of(message: Message) -> Mapping[str, Any] | None:
+    """The placeholders' values of a message's event, read afresh."""
+    return registry.get(message.event.key).describe(message.event).context if message.event is not None else None
+
+
+def enqueue_send(message: Message) -> None:
+    """Rings the worker's doorbell for that channel after the commit."""
+    from core import tasks
+
+    task = {
+        Channel.SMS: tasks.send_sms_task,
+        Channel.WHATSAPP: tasks.send_whatsapp_task,
+        Channel.EMAIL: tasks.send_email_task,
+    }[Channel(message.channel)]
+    enqueue_on_commit(task, str(message.pk))
+
+
+def _sender(location: Location | None, channel: str) -> str:
+    """The location's own sender identity; empty means the provider's default."""
+    if location is None:
+        return ""
+    return {
+        Channel.SMS: location.sms_sender,
+        Channel.WHATSAPP: location.whatsapp_sender,
+        Channel.EMAIL: location.email_sender or settings.DEFAULT_FROM_EMAIL,
+    }[Channel(channel)]
+
+
+def _fingerprint(message: Message) -> str:
+    content = "\x1f".join((message.channel, message.recipient, message.subject, message.body))
+    return hashlib.sha256(content.encode()).hexdigest()

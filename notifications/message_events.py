@@ -1,0 +1,76 @@
+"""Registry entries of messaging itself: a patient has replied, the system has something to say to the admins."""
+
+from __future__ import annotations
+
+from core.models import Role, User
+from notifications.models import InboundMessage, NotificationEvent
+from notifications.registry import Audience, Bell, Delivery, EventType, Slot, Subject
+from notifications.rendering import Words
+from notifications.states import Level, NotificationType
+
+
+def _staff(role: Role) -> list[User]:
+    return list(User.objects.filter(role=role, is_active=True))
+
+
+def _describe_reply(event: NotificationEvent) -> Subject:
+    reply = InboundMessage.objects.select_related("patient").get(pk=event.payload["reply_id"])
+    return Subject(
+        context={"patient_name": reply.patient, "text": reply.body[:300] or "…"},
+        users={Audience.FRONT_DESK: _staff(Role.FRONT_DESK)},
+    )
+
+
+def _describe_alert(event: NotificationEvent) -> Subject:
+    words = event.payload
+    return Subject(
+        context={
+            "title": Words(words["title_en"], words["title_ar"]),
+            "text": Words(words["text_en"], words["text_ar"]),
+        },
+        users={Audience.ADMIN: _staff(Role.ADMIN)},
+    )
+
+
+ENTRIES = (
+    EventType(
+        key="message.reply_received",
+        name_en="Reply from a patient",
+        name_ar="رد من مريض",
+        notification_type=NotificationType.STAFF,
+        deliveries=(
+            Delivery(
+                Audience.FRONT_DESK,
+                (Slot.IN_APP,),
+                bell=Bell(
+                    title_en="{patient_name} has replied",
+                    title_ar="رد جديد من {patient_name}",
+                    body_en="“{text}”",
+                    body_ar="«{text}»",
+                ),
+            ),
+        ),
+        describe=_describe_reply,
+        example={"patient_name": Words("Sara Al-Mutairi", "سارة المطيري"), "text": "شكرًا"},
+    ),
+    EventType(
+        key="system.alert",
+        name_en="System alert",
+        name_ar="تنبيه من النظام",
+        notification_type=NotificationType.STAFF,
+        deliveries=(
+            Delivery(
+                Audience.ADMIN,
+                (Slot.IN_APP,),
+                bell=Bell(
+                    title_en="{title}", title_ar="{title}", body_en="{text}", body_ar="{text}", level=Level.ERROR
+                ),
+            ),
+        ),
+        describe=_describe_alert,
+        example={
+            "title": Words("SMS is not being sent", "الرسائل النصية لا تُرسل"),
+            "text": Words("The provider refuses our account.", "مزود الخدمة يرفض حسابنا."),
+        },
+    ),
+)
