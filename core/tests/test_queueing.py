@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from kombu.exceptions import OperationalError
+
+from core import queueing
+
+
+class Task:
+    """Counts how often the broker is asked."""
+
+    name = "test"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.asked = error, 0
+
+    def apply_async(self, **_options: object) -> None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture(autouse=True)
+def awake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "_broker_asleep_until", 0.0)
+
+
+def test_a_task_reaches_the_broker() -> None:
+    assert queueing.publish(Task(), "id")
+
+
+@pytest.mark.parametrize("error", [OperationalError(), ConnectionRefusedError()])
+def test_a_broker_that_is_away_raises_nothing_and_is_left_alone_for_a_while(error: Exception) -> None:
+    task = Task(error)
+    assert not queueing.publish(task, "id")
+    assert not queueing.publish(task, "id")
+    assert task.asked == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_published_before_the_commit() -> None:
+    from django.db import transaction
+
+    task = Task()
+    with transaction.atomic():
+        queueing.enqueue_on_commit(task, "id")
+        assert task.asked == 0
+    assert task.asked == 1
