@@ -8,6 +8,7 @@ Must never import anything of the other apps.
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Callable
 
 import structlog
@@ -18,6 +19,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from kombu.exceptions import OperationalError
 
 from core.access import public
 from core.models import Heartbeat
@@ -51,7 +53,7 @@ def check_broker() -> str:
     try:
         with current_app.connection_for_write(connect_timeout=1) as connection:
             connection.ensure_connection(max_retries=0, timeout=1)
-    except Exception as error:  # every transport has its own classes; the answer is the same: it is away
+    except (OperationalError, OSError, sqlite3.Error) as error:
         log.warning("broker_away", error=type(error).__name__)
         return "not reachable"
     return OK
