@@ -14,6 +14,9 @@ from core.models import Department, Location, Patient, Role, Tenant, User
 from core.tenancy import tenant_scope
 from tests import factories
 
+# Gives the markers their meaning and closes the run with a table of what ran.
+pytest_plugins = ["tests.parts"]
+
 
 @dataclass
 class Clinic:
