@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -16,6 +17,11 @@ from tests import factories
 
 # Gives the markers their meaning and closes the run with a table of what ran.
 pytest_plugins = ["tests.parts"]
+
+
+def pytest_configure() -> None:
+    """Ten accounts a test would cost a second of honest hashing; the tests are not about that."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @dataclass
