@@ -176,7 +176,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 if CELERY_BROKER_URL.startswith("sqlite"):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, float] = {"visibility_timeout": 60}
 else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         # Longer than the longest task, shorter than anybody's patience.

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.contrib.auth.views import redirect_to_login
 
 from core.models import Role, User
 
@@ -61,8 +62,8 @@ CAPABILITIES: dict[str, frozenset[Can]] = {
 }
 
 
-def allows(user: User, capability: Can) -> bool:
-    return user.is_authenticated and user.tenant_id is not None and capability in CAPABILITIES[user.role]
+def allows(user: User | AnonymousUser, capability: Can) -> bool:
+    return isinstance(user, User) and user.tenant_id is not None and capability in CAPABILITIES[user.role]
 
 
 def require(capability: Can) -> Callable[[View], View]:
@@ -95,5 +96,5 @@ def get_or_404(rows: QuerySet[M], pk: uuid.UUID | str) -> M:
     """The row of that id inside ``rows``; 404 for everything else, a malformed id too."""
     try:
         return rows.get(pk=pk)
-    except (rows.model.DoesNotExist, ValueError) as error:
+    except (ObjectDoesNotExist, ValidationError, ValueError) as error:
         raise Http404 from error

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from django.db import models
 from django_scopes import ScopedManager, get_scope, scope, scopes_disabled
@@ -26,19 +27,22 @@ class TenantMismatch(Exception):
 
 def tenant_scope(tenant_id: uuid.UUID) -> AbstractContextManager[None]:
     """Opens the scope of one tenant; queries inside see its rows only."""
-    return scope(tenant=tenant_id)
+    opened: AbstractContextManager[None] = scope(tenant=tenant_id)
+    return opened
 
 
 def system_scope(why: str) -> AbstractContextManager[None]:
     """Looks across tenants. ``why`` is for the reader and must not be empty."""
     if not why:
         raise ValueError("system_scope needs a reason")
-    return scopes_disabled()
+    opened: AbstractContextManager[None] = scopes_disabled()
+    return opened
 
 
 def current_tenant_id() -> uuid.UUID | None:
     """The tenant of the scope that is open, or None."""
-    return get_scope().get("tenant")
+    tenant_id: uuid.UUID | None = get_scope().get("tenant")
+    return tenant_id
 
 
 def active_tenant_ids() -> list[uuid.UUID]:
@@ -48,13 +52,26 @@ def active_tenant_ids() -> list[uuid.UUID]:
     return list(Tenant.objects.filter(is_active=True).order_by("pk").values_list("pk", flat=True))
 
 
+if TYPE_CHECKING:
+    _ScopedManager = models.Manager
+else:
+    # django-scopes makes a class per call; ours has a name, so that the type checker can follow it.
+    _ScopedManager = type(ScopedManager(tenant="tenant"))
+
+M = TypeVar("M", bound=models.Model)
+
+
+class TenantManager(_ScopedManager[M]):
+    """Rows of the open scope's tenant; without a scope every query raises."""
+
+
 class TenantModel(models.Model):
     """A row that belongs to one tenant, found only inside that tenant's scope."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey("core.Tenant", on_delete=models.PROTECT, related_name="+", editable=False)
 
-    objects = ScopedManager(tenant="tenant")
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
 
     class Meta:
         abstract = True

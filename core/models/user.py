@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from django_scopes import ScopedManager
 
 from core.models.tenant import BilingualName, Language
+from core.tenancy import TenantManager
 
 if TYPE_CHECKING:
     from core.models.tenant import Tenant
@@ -63,10 +63,10 @@ class User(AbstractBaseUser, PermissionsMixin, BilingualName):
     created_at = models.DateTimeField(auto_now_add=True)
 
     accounts = AccountManager()
-    objects = ScopedManager(tenant="tenant")
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
 
     USERNAME_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
         verbose_name = _("user")

@@ -18,8 +18,9 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
+from celery import current_app
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
@@ -36,7 +37,7 @@ _FILES = ("agdar.sqlite3", "broker.sqlite3", "celerybeat-schedule")
 
 class Command(BaseCommand):
     help = "Runs the whole demo (web, worker, beat, sandbox provider) until Ctrl-C."
-    requires_system_checks: ClassVar[list[str]] = []  # the children check, in the demo's environment
+    requires_system_checks = ()  # the children check, in the demo's environment
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--port", type=_port, default=8000, help="the port of the web pages (8000)")
@@ -119,8 +120,7 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
 
 
 def demo_children(environment: dict[str, str], port: int) -> list[Child]:
-    from agdar.celery import QUEUES
-
+    queues = ",".join(queue.name for queue in current_app.conf.task_queues)
     python = sys.executable
     celery = [python, "-m", "celery", "--quiet", "--app", "agdar"]
     commands = {
@@ -131,7 +131,7 @@ def demo_children(environment: dict[str, str], port: int) -> list[Child]:
             *("--no-control-socket", "--log-level", "warning"),
         ],
         "worker": [
-            *(*celery, "worker", "--pool", "prefork", "--concurrency", "2", "--queues", ",".join(QUEUES)),
+            *(*celery, "worker", "--pool", "prefork", "--concurrency", "2", "--queues", queues),
             *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
         ],
         "beat": [*celery, "beat", "--loglevel", "WARNING"],
