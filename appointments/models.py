@@ -11,7 +11,9 @@ RESCHEDULED behaves like BOOKED with a new version; CONFIRMED falls back to it w
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.utils import timezone
@@ -19,9 +21,35 @@ from django.utils.translation import gettext_lazy as _
 
 from core.tenancy import TenantModel
 
+if TYPE_CHECKING:
+    from core.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who moves a visit and why. A service hangs it on the row before it saves; the signal handlers read it."""
+
+    actor: User | None = None
+    reason: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A visit as the database had it before a save."""
+
+    status: str
+    starts_at: dt.datetime
+    version: int
+    provider_id: Any
+
 
 class Appointment(TenantModel):
     """One visit. ``version`` grows with every change of time, place or provider; messages carry it."""
+
+    # Not columns: what the signal handlers need to know about the save that is going on.
+    act: Act | None = None
+    before: Before | None = None
 
     class Status(models.TextChoices):
         BOOKED = "BOOKED", _("Booked")
@@ -55,6 +83,7 @@ class Appointment(TenantModel):
     arrived_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
+    no_show_at = models.DateTimeField(null=True, blank=True)
     # The booking form's own key: the same form sent twice is one booking.
     booking_key = models.UUIDField(null=True, blank=True, editable=False)
     booked_by = models.ForeignKey("core.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
@@ -70,7 +99,9 @@ class Appointment(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "number"], name="appointment_number_once"),
             models.UniqueConstraint(fields=["tenant", "booking_key"], name="appointment_booking_key_once"),
-            models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("starts_at")), name="appointment_ends_later"),
+            models.CheckConstraint(
+                condition=models.Q(ends_at__gt=models.F("starts_at")), name="appointment_ends_later"
+            ),
         ]
         indexes = [
             # used by the calendar, the lists and the overlap check
@@ -83,12 +114,12 @@ class Appointment(TenantModel):
         return self.number
 
     @property
-    def local_start(self) -> Any:
+    def local_start(self) -> dt.datetime:
         """The start on the wall clock of the location."""
         return timezone.localtime(self.starts_at, self.location.zone)
 
     @property
-    def local_end(self) -> Any:
+    def local_end(self) -> dt.datetime:
         return timezone.localtime(self.ends_at, self.location.zone)
 
 
