@@ -96,7 +96,9 @@ def find_redis() -> Found:
     told = os.environ.get("REDIS_URL") or os.environ.get("CELERY_BROKER_URL", "")
     parts = urlsplit(told if told.startswith("redis") else "redis://127.0.0.1:6379")
     if not _answers(parts.hostname or "127.0.0.1", parts.port or 6379):
-        return Found(why_not=f"nothing answers at {parts.hostname}:{parts.port or 6379} (REDIS_URL names another place)")
+        return Found(
+            why_not=f"nothing answers at {parts.hostname}:{parts.port or 6379} (REDIS_URL names another place)"
+        )
     return Found(parts._replace(path=f"/{FIRST_REDIS_DATABASE}").geturl())
 
 
@@ -123,22 +125,31 @@ def pytest_configure(config: pytest.Config) -> None:
     """Gives each test process a broker of its own: a running demo and the neighbour process keep theirs."""
     from django.conf import settings
 
+    from agdar.celery import app
+
     index = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    url = settings.CELERY_BROKER_URL
+    # The first process has already taken CELERY_BROKER_URL away (below) when its parallel ones start.
+    url = os.environ.get("AGDAR_TEST_BROKER_URL") or settings.CELERY_BROKER_URL
     if url.startswith("redis"):
         url = urlsplit(url)._replace(path=f"/{FIRST_REDIS_DATABASE + index}").geturl()
     else:
         VAR.mkdir(exist_ok=True)
         name = Path(os.environ.get("AGDAR_TEST_DB", "test.sqlite3")).stem
         url = f"sqlite:///{VAR / f'{name}-broker-{index}.sqlite3'}"
-    # Celery looks at the environment before its settings, and so do the processes that a test starts.
-    os.environ["CELERY_BROKER_URL"] = settings.CELERY_BROKER_URL = url
+    # Celery reads the environment before its settings: a test that chooses a broker must be able to.
+    os.environ.pop("CELERY_BROKER_URL", None)
+    settings.CELERY_BROKER_URL = app.conf.broker_url = url
+    if url.startswith("redis"):
+        # The broker of the processes that a test starts (tests/processes.py).
+        os.environ["AGDAR_TEST_BROKER_URL"] = url
     config.stash[_RUN] = Run()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    url = os.environ.get("CELERY_BROKER_URL", "")
-    if url.startswith("sqlite:///") and url.endswith(".sqlite3"):
+    from django.conf import settings
+
+    url = settings.CELERY_BROKER_URL
+    if url.startswith("sqlite:///"):
         for path in Path(url.removeprefix("sqlite:///")).parent.glob(f"{Path(url).name}*"):
             path.unlink(missing_ok=True)
 
