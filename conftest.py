@@ -53,7 +53,12 @@ def make_clinic(slug: str) -> Clinic:
 
         def user(role: Role, name: str, **fields: object) -> User:
             return factories.UserFactory(
-                tenant=tenant, role=role, email=f"{name}@{slug}.example", name_en=name.title(), location=location, **fields
+                tenant=tenant,
+                role=role,
+                email=f"{name}@{slug}.example",
+                name_en=name.title(),
+                location=location,
+                **fields,
             )
 
         patient_user = user(Role.PATIENT, "patient")

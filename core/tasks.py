@@ -145,5 +145,3 @@ def cleanup_old_notifications(days: int | None = None) -> dict[str, int]:
 def heartbeat_task() -> None:
     """A sign of life of beat and worker together: beat asked, a worker did. Read by ``/readyz``."""
     Heartbeat.objects.update_or_create(name="worker", defaults={"at": timezone.now()})
-
-

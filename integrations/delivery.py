@@ -52,9 +52,9 @@ def _deliver(message_id: uuid.UUID) -> bool:
     lease = _claim(message_id)
     if lease is None:
         return False
-    message = Message.objects.select_related(
-        "tenant", "event", "patient", "user", "guardian", "template"
-    ).get(pk=message_id)
+    message = Message.objects.select_related("tenant", "event", "patient", "user", "guardian", "template").get(
+        pk=message_id
+    )
     refusal = gate.recheck(message)
     if refusal is not None:
         lifecycle.refuse(message.pk, refusal, lease=lease)

@@ -39,9 +39,7 @@ def process_event(tenant_id: uuid.UUID, event_id: uuid.UUID) -> int:
                 event.save(update_fields=["processed_at", "error"])
                 return made
         except Exception as error:
-            NotificationEvent.objects.filter(pk=event_id).update(
-                attempts=F("attempts") + 1, error=type(error).__name__
-            )
+            NotificationEvent.objects.filter(pk=event_id).update(attempts=F("attempts") + 1, error=type(error).__name__)
             log.error("event_failed", event_id=str(event_id), error=type(error).__name__)
             raise
 
@@ -145,5 +143,3 @@ def _ring(event: NotificationEvent, bell: Bell, subject: Subject, user: User) ->
         event=event,
         dedupe_key=f"event:{event.pk}",
     )
-
-

@@ -57,9 +57,7 @@ def sweep_messages_task() -> dict[str, int]:
 
 def _sweep_tenant() -> dict[str, int]:
     now = timezone.now()
-    waiting = Message.objects.filter(
-        Q(status=Status.QUEUED) | Q(status=Status.FAILED, next_attempt_at__isnull=False)
-    )
+    waiting = Message.objects.filter(Q(status=Status.QUEUED) | Q(status=Status.FAILED, next_attempt_at__isnull=False))
     expired = sum(
         lifecycle.refuse(pk, Reason.PAST_DUE)
         for pk in waiting.filter(expires_at__lte=now).values_list("pk", flat=True)[:BATCH]

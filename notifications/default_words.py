@@ -12,11 +12,7 @@ from notifications.states import Channel
 def install(tenant_id: uuid.UUID) -> int:
     """Creates what is missing and returns how many; a template that is there keeps its words."""
     there = set(MessageTemplate.objects.filter(tenant_id=tenant_id).values_list("code", "channel"))
-    new = [
-        template
-        for template in _templates(tenant_id)
-        if (template.code, template.channel) not in there
-    ]
+    new = [template for template in _templates(tenant_id) if (template.code, template.channel) not in there]
     MessageTemplate.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
 

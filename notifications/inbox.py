@@ -89,9 +89,7 @@ def mark_all_read(user: User) -> int:
 @transaction.atomic
 def delete_read_before(tenant_id: uuid.UUID, moment: object) -> int:
     """Housekeeping: read notifications older than ``moment``. Unread ones stay, so the counter does too."""
-    deleted, _by_model = Notification.objects.filter(
-        tenant_id=tenant_id, is_read=True, created_at__lt=moment
-    ).delete()
+    deleted, _by_model = Notification.objects.filter(tenant_id=tenant_id, is_read=True, created_at__lt=moment).delete()
     return deleted
 
 

@@ -31,7 +31,10 @@ class MessageTemplate(TenantModel):
     body_en = models.TextField(_("text in English"))
     body_ar = models.TextField(_("text in Arabic"), blank=True)
     variables = models.JSONField(
-        _("placeholders"), default=list, blank=True, help_text=_("Names that may stand in the text: patient_name, date.")
+        _("placeholders"),
+        default=list,
+        blank=True,
+        help_text=_("Names that may stand in the text: patient_name, date."),
     )
     version = models.PositiveIntegerField(default=1, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
@@ -181,9 +184,7 @@ class Message(TenantModel):
                 name="message_due",
             ),
             # used by the sweeper: whose worker died in mid-send
-            models.Index(
-                fields=["lease_expires_at"], condition=models.Q(status="SENDING"), name="message_lease"
-            ),
+            models.Index(fields=["lease_expires_at"], condition=models.Q(status="SENDING"), name="message_lease"),
             # used by provider sync: who still waits for a receipt
             models.Index(
                 fields=["next_check_at"],

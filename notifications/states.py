@@ -63,7 +63,9 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     S.DELIVERED: frozenset({S.READ, S.BOUNCED}),
     S.UNCONFIRMED: frozenset({S.SENT, S.DELIVERED, S.READ, S.FAILED, S.BOUNCED}),
     # FAILED → QUEUED: a person pressed retry. FAILED → DELIVERED: a late receipt knows better.
-    S.FAILED: frozenset({S.SENDING, S.QUEUED, S.SENT, S.DELIVERED, S.READ, S.BOUNCED, S.CANCELLED, S.EXPIRED, S.SUPPRESSED}),
+    S.FAILED: frozenset(
+        {S.SENDING, S.QUEUED, S.SENT, S.DELIVERED, S.READ, S.BOUNCED, S.CANCELLED, S.EXPIRED, S.SUPPRESSED}
+    ),
     S.READ: frozenset(),
     S.BOUNCED: frozenset(),
     S.SUPPRESSED: frozenset(),

@@ -27,9 +27,7 @@ class Patient(TenantModel, BilingualName):
     phone_alternative = models.CharField(_("other phone"), max_length=20, blank=True)
     email = models.EmailField(_("email"), blank=True)
     language = models.CharField(_("language"), max_length=2, choices=Language.choices, default=Language.ARABIC)
-    user = models.OneToOneField(
-        "core.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="patient"
-    )
+    user = models.OneToOneField("core.User", on_delete=models.SET_NULL, null=True, blank=True, related_name="patient")
     guardians = models.ManyToManyField("core.Guardian", through="core.Guardianship", related_name="patients")
     deceased_at = models.DateField(_("deceased on"), null=True, blank=True)
     merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged_from")

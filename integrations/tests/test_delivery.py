@@ -189,9 +189,7 @@ def test_everything_is_checked_again_before_the_call(
     message = queue(clinic)
     match change:
         case {"sms_enabled": value}:
-            NotificationPreference.objects.create(
-                tenant=clinic.tenant, patient=clinic.patient, sms_enabled=value
-            )
+            NotificationPreference.objects.create(tenant=clinic.tenant, patient=clinic.patient, sms_enabled=value)
         case {"expires": True}:
             Message.objects.filter(pk=message.pk).update(expires_at=timezone.now())
         case {"deceased": True}:

@@ -145,9 +145,7 @@ def test_an_empty_message_is_refused(clinic: Clinic) -> None:
 
 def test_a_patient_of_another_tenant_is_not_found(clinic: Clinic, other_clinic: Clinic) -> None:
     with pytest.raises(Patient.DoesNotExist):
-        service.send_message(
-            tenant_id=clinic.tenant.pk, patient_id=other_clinic.patient.pk, channel="SMS", body="x"
-        )
+        service.send_message(tenant_id=clinic.tenant.pk, patient_id=other_clinic.patient.pk, channel="SMS", body="x")
 
 
 def test_marketing_needs_consent(clinic: Clinic) -> None:

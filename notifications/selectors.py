@@ -1,0 +1,119 @@
+"""Reads of messages: the list with its filters, one message with all that its page shows, the latest of an object.
+
+Returns QuerySets where it can. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable
+
+from django.db.models import Q, QuerySet
+
+from core.models import Patient
+from core.selectors import matching, phone_fragments, western_digits
+from notifications.models import InboundMessage, Message, MessageLog
+from notifications.states import Status
+
+# The patient has not got it, and nobody will try again without a person.
+PROBLEMS = frozenset({Status.FAILED, Status.BOUNCED, Status.UNCONFIRMED})
+# It reached the patient, or is on its way.
+UNDER_WAY = frozenset({Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED, Status.READ})
+
+
+def messages_page(
+    *,
+    search: str = "",
+    statuses: Iterable[str] = (),
+    channel: str = "",
+    notification_type: str = "",
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> QuerySet[Message]:
+    """Rows of the message list, the latest first, with all that a line shows. Empty filters let everything pass."""
+    rows = Message.objects.select_related("patient", "guardian", "user", "template")
+    if search.strip():
+        rows = rows.filter(_search(search))
+    wanted = list(statuses)
+    if wanted:
+        rows = rows.filter(status__in=wanted)
+    if channel:
+        rows = rows.filter(channel=channel)
+    if notification_type:
+        rows = rows.filter(notification_type=notification_type)
+    if since is not None:
+        rows = rows.filter(created_at__gte=since)
+    if until is not None:
+        rows = rows.filter(created_at__lt=until)
+    # The text of hundreds of emails is not needed in full, but a preview is: the body stays, the JSON goes.
+    return rows.defer("fallback_channels").order_by("-created_at", "-pk")
+
+
+def _search(text: str) -> Q:
+    """The patient, or the address it went to."""
+    typed = western_digits(text).strip()
+    wanted = matching(typed, "patient__") | Q(recipient__icontains=typed)
+    for number in phone_fragments(typed):
+        wanted |= Q(recipient__contains=number)
+    return wanted
+
+
+def message_in_full() -> QuerySet[Message]:
+    """Messages with everything that the message's own page shows about the row itself."""
+    return Message.objects.select_related("patient__tenant", "guardian", "user", "template", "sent_by", "event")
+
+
+def timeline(message: Message) -> list[MessageLog]:
+    """Every row of the log, the first first."""
+    return list(MessageLog.objects.filter(message=message).select_related("actor").order_by("position"))
+
+
+def copies_of(message: Message) -> QuerySet[Message]:
+    """The same news to the same patient over other channels: fallbacks, and the event's other slots."""
+    same = Q(conversation_id=message.conversation_id)
+    if message.event_id is not None:
+        same |= Q(event_id=message.event_id, patient_id=message.patient_id, user_id=message.user_id)
+    return Message.objects.filter(same).exclude(pk=message.pk).order_by("created_at")
+
+
+def replies_to(message: Message) -> QuerySet[InboundMessage]:
+    return InboundMessage.objects.filter(in_reply_to=message).order_by("created_at")
+
+
+def messages_of(patient: Patient) -> QuerySet[Message]:
+    """What was written to a patient or their guardian, the latest first."""
+    return Message.objects.filter(patient=patient).select_related("template").order_by("-created_at", "-pk")
+
+
+def replies_of(patient: Patient) -> QuerySet[InboundMessage]:
+    return InboundMessage.objects.filter(patient=patient).order_by("-created_at", "-pk")
+
+
+def by_object(object_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Message]]:
+    """The patients' messages about each of these objects, the latest first; objects without one are missing."""
+    found: dict[uuid.UUID, list[Message]] = {}
+    rows = Message.objects.filter(object_id__in=list(object_ids), patient__isnull=False).order_by("-created_at", "-pk")
+    for message in rows:
+        if message.object_id is not None:
+            found.setdefault(message.object_id, []).append(message)
+    return found
+
+
+def latest_news(messages: list[Message]) -> list[Message]:
+    """The copies of the latest news among one object's messages (see ``by_object``): one event, or one message."""
+    if not messages:
+        return []
+    first = messages[0]
+    if first.event_id is None:
+        return [first]
+    return [message for message in messages if message.event_id == first.event_id]
+
+
+def untold(news: list[Message]) -> Message | None:
+    """The message to show when the latest news reached nobody over any channel; None when some copy is under way."""
+    if not news or any(message.status in UNDER_WAY for message in news):
+        return None
+    if any(message.status == Status.FAILED and message.next_attempt_at is not None for message in news):
+        return None
+    return next((message for message in news if message.status in PROBLEMS), news[0])
