@@ -31,8 +31,17 @@ from notifications.states import NotificationType, Reason
 S = Appointment.Status
 _TAKING_PLACE = OCCUPYING | {S.COMPLETED}
 
-Extras = Callable[[Appointment, NotificationEvent], dict[str, Any]]
-Deadline = Callable[[Appointment, NotificationEvent], dt.datetime | None]
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An event and its visit as it is now."""
+
+    appointment: Appointment
+    event: NotificationEvent
+
+
+Extras = Callable[[_Case], dict[str, Any]]
+Deadline = Callable[[_Case], dt.datetime | None]
 
 
 # --- values of placeholders -----------------------------------------------------------------------------------------
@@ -62,38 +71,34 @@ def _base(appointment: Appointment) -> dict[str, Any]:
     }
 
 
-def _link(appointment: Appointment, event: NotificationEvent) -> dict[str, Any]:
-    return {"link": Code(tokens.link_for(appointment))}
+def _link(case: _Case) -> dict[str, Any]:
+    return {"link": Code(tokens.link_for(case.appointment))}
 
 
-def _reminder_link(appointment: Appointment, event: NotificationEvent) -> dict[str, Any]:
+def _reminder_link(case: _Case) -> dict[str, Any]:
     """Who has confirmed is not asked again."""
-    return _link(appointment, event) | {"link_note": _SHOW if appointment.status == S.CONFIRMED else _ASK}
+    return _link(case) | {"link_note": _SHOW if case.appointment.status == S.CONFIRMED else _ASK}
 
 
-def _reason(appointment: Appointment, event: NotificationEvent) -> dict[str, Any]:
-    text = str(event.payload.get("reason", "")).rstrip(" .،؛")
-    by_patient = event.payload.get("by") == Appointment.CancelledBy.PATIENT
+def _reason(case: _Case) -> dict[str, Any]:
+    text = str(case.event.payload.get("reason", "")).rstrip(" .،؛")
+    by_patient = case.event.payload.get("by") == Appointment.CancelledBy.PATIENT
     return {"reason": text or (_PATIENTS_WISH if by_patient else _NO_REASON)}
 
 
-def _move(appointment: Appointment, event: NotificationEvent) -> dict[str, Any]:
-    recorded = event.payload.get("old_starts_at")
-    moment = dt.datetime.fromisoformat(recorded) if recorded else appointment.starts_at
-    old = timezone.localtime(moment, appointment.location.zone)
-    return (
-        _link(appointment, event)
-        | _reason(appointment, event)
-        | {"old_date": LocalDate(old.date()), "old_time": LocalTime(old.time())}
-    )
+def _move(case: _Case) -> dict[str, Any]:
+    recorded = case.event.payload.get("old_starts_at")
+    moment = dt.datetime.fromisoformat(recorded) if recorded else case.appointment.starts_at
+    old = timezone.localtime(moment, case.appointment.location.zone)
+    return _link(case) | _reason(case) | {"old_date": LocalDate(old.date()), "old_time": LocalTime(old.time())}
 
 
-def _next_steps(appointment: Appointment, event: NotificationEvent) -> dict[str, Any]:
-    return {"next_steps": event.payload.get("next_steps") or _NO_NEXT_STEPS}
+def _next_steps(case: _Case) -> dict[str, Any]:
+    return {"next_steps": case.event.payload.get("next_steps") or _NO_NEXT_STEPS}
 
 
-def _open_points(appointment: Appointment, event: NotificationEvent) -> dict[str, Any]:
-    return {"open_points": describe_checks(open_points(appointment))}
+def _open_points(case: _Case) -> dict[str, Any]:
+    return {"open_points": describe_checks(open_points(case.appointment))}
 
 
 def describe_checks(checks: Sequence[Check]) -> Words:
@@ -152,18 +157,25 @@ class _Rule:
     to_patient: bool = True
 
 
-def _describe(rule: _Rule, event: NotificationEvent) -> Subject:
-    appointment = (
-        Appointment.objects.select_related("tenant", "patient__tenant", "patient__user", "provider", "location")
-        .filter(pk=event.object_id)
-        .first()
+def _visit(event: NotificationEvent) -> Appointment | None:
+    """The visit with its people and place, as it is now."""
+    if event.object_id is None:
+        return None
+    rows = Appointment.objects.select_related(
+        "tenant", "patient__tenant", "patient__user", "provider", "location", "department"
     )
+    return rows.filter(pk=event.object_id).first()
+
+
+def _describe(rule: _Rule, event: NotificationEvent) -> Subject:
+    appointment = _visit(event)
     if appointment is None:
         return Subject(context={}, refusal=Reason.STATUS_NOT_ELIGIBLE)
+    case = _Case(appointment, event)
     context = _base(appointment)
     for extra in rule.extras:
-        context |= extra(appointment, event)
-    until = rule.until(appointment, event)
+        context |= extra(case)
+    until = rule.until(case)
     return Subject(
         context=context,
         patient=appointment.patient if rule.to_patient else None,
@@ -204,20 +216,20 @@ def _refusal(
     return Reason(contact) if contact in (DECEASED, MERGED_AWAY) else None
 
 
-def _never(appointment: Appointment, event: NotificationEvent) -> None:
+def _never(_case: _Case) -> None:
     return None
 
 
-def _start(appointment: Appointment, event: NotificationEvent) -> dt.datetime:
-    return appointment.starts_at
+def _start(case: _Case) -> dt.datetime:
+    return case.appointment.starts_at
 
 
 def _days(count: int) -> Deadline:
-    return lambda appointment, event: event.created_at + dt.timedelta(days=count)
+    return lambda case: case.event.created_at + dt.timedelta(days=count)
 
 
 def _reminder(kind: Reminder.Kind) -> Deadline:
-    return lambda appointment, event: reminders.useful_until(appointment, kind)
+    return lambda case: reminders.useful_until(case.appointment, kind)
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -317,7 +329,13 @@ ENTRIES = (
         "appointment.arrived",
         ("Patient arrived", "حضور مراجع"),
         _STAFF,
-        _Rule(frozenset({S.ARRIVED, S.IN_PROGRESS, S.COMPLETED}), _never, (_open_points,), True, to_patient=False),
+        _Rule(
+            frozenset({S.ARRIVED, S.IN_PROGRESS, S.COMPLETED}),
+            _never,
+            (_open_points,),
+            to_provider=True,
+            to_patient=False,
+        ),
         Delivery(_PROVIDER, (Slot.IN_APP,), bell=words.ARRIVED_BELL),
         example=_EXAMPLE_CHECKS,
     ),

@@ -29,7 +29,7 @@ Handler = Callable[[Appointment, AppointmentEvent], None]
 
 
 @receiver(pre_save, sender=Appointment)
-def appointment_pre_save(sender: type[Appointment], instance: Appointment, raw: bool = False, **kwargs: Any) -> None:
+def appointment_pre_save(sender: type[Appointment], *, instance: Appointment, raw: bool = False, **kwargs: Any) -> None:
     """Gives the number, and remembers what the database holds."""
     if raw:
         return
@@ -45,7 +45,7 @@ def appointment_pre_save(sender: type[Appointment], instance: Appointment, raw: 
 @receiver(post_save, sender=Appointment)
 @transaction.atomic
 def appointment_post_save(
-    sender: type[Appointment], instance: Appointment, created: bool, raw: bool = False, **kwargs: Any
+    sender: type[Appointment], *, instance: Appointment, created: bool, raw: bool = False, **kwargs: Any
 ) -> None:
     """Writes the history and calls the handlers of the event. Silent visits tell nobody."""
     if raw:

@@ -47,7 +47,7 @@ class Verb(StrEnum):
     VOID = "void"
 
 
-_STILL_TO_COME = {
+_STILL_TO_COME: Mapping[str, Verb] = {
     S.CONFIRMED: Verb.CONFIRM,
     S.RESCHEDULED: Verb.RESCHEDULE,
     S.ARRIVED: Verb.ARRIVE,

@@ -8,6 +8,7 @@ Must never import anything of the other apps.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,11 +20,16 @@ from core.models.tenant import in_language
 class Visit(Protocol):
     """As much of an appointment as a check may need."""
 
-    pk: object
-    starts_at: dt.datetime
-    patient: Patient
-    department: Department
-    location: Location
+    @property
+    def pk(self) -> uuid.UUID: ...
+    @property
+    def starts_at(self) -> dt.datetime: ...
+    @property
+    def patient(self) -> Patient: ...
+    @property
+    def department(self) -> Department: ...
+    @property
+    def location(self) -> Location: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,6 @@ class DuplicateCheck(Exception):
     """Two checks with one name."""
 
 
-# The argument is a Visit; ``Any`` models satisfy it only structurally, so the callable is typed by the register.
 CheckFunction = Callable[[Visit], Check]
 _CHECKS: dict[str, CheckFunction] = {}
 

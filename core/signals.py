@@ -12,7 +12,7 @@ from core.sequences import next_number
 
 
 @receiver(pre_save, sender=Patient)
-def patient_pre_save(sender: type[Patient], instance: Patient, raw: bool = False, **kwargs: Any) -> None:
+def patient_pre_save(sender: type[Patient], *, instance: Patient, raw: bool = False, **kwargs: Any) -> None:
     """Gives a new patient the next free file number."""
     if raw or instance.mrn:
         return
@@ -24,7 +24,9 @@ def patient_pre_save(sender: type[Patient], instance: Patient, raw: bool = False
 
 
 @receiver(pre_save, sender=Guardianship)
-def guardianship_pre_save(sender: type[Guardianship], instance: Guardianship, raw: bool = False, **kwargs: Any) -> None:
+def guardianship_pre_save(
+    sender: type[Guardianship], *, instance: Guardianship, raw: bool = False, **kwargs: Any
+) -> None:
     """The first guardian is the first contact."""
     if raw or instance.is_primary or not instance._state.adding:
         return

@@ -5,3 +5,13 @@ from django.apps import AppConfig
 
 class FinanceConfig(AppConfig):
     name = "finance"
+
+    def ready(self) -> None:
+        from core import arrival
+        from finance import signals  # noqa: F401  # the handlers connect themselves
+        from finance.clearance import check_clearance
+        from finance.events import ENTRIES
+        from notifications import registry
+
+        arrival.register_check("financial clearance", check_clearance)
+        registry.register(*ENTRIES)

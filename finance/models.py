@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from core.tenancy import TenantModel
 
+if TYPE_CHECKING:
+    from core.models import User
+
 
 class Invoice(TenantModel):
     """A bill, in minor units (halalas) of its currency."""
+
+    # Not a column: who issues it, for the event.
+    issued_by: User | None = None
 
     class Status(models.TextChoices):
         ISSUED = "ISSUED", _("Issued")

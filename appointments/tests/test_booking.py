@@ -185,7 +185,8 @@ def test_a_move_is_a_new_version_with_new_link_and_new_reminders(clinic: Clinic,
         (2, "2H", "PLANNED", ""),
     ]
     old, new = ConfirmationToken.objects.order_by("version")
-    assert old.revoked_at is not None and new.revoked_at is None
+    assert old.revoked_at is not None
+    assert new.revoked_at is None
     assert old.code != new.code
     assert AuditEvent.objects.filter(action="appointment.rescheduled").count() == 1
 
