@@ -46,6 +46,8 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
             "twilio": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
+            # "No hostname was supplied": the embedded broker is a file.
+            "kombu.connection": {"level": "ERROR"},
             "aiosmtpd": {"level": "ERROR"},
             "mail.log": {"level": "ERROR"},
         },

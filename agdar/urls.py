@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from django.contrib import admin
-from django.urls import path
+from django.urls import URLPattern, URLResolver, include, path
 
 from core import health
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
+    path("", include("core.urls")),
 ]
+for _prefix, _urls in (
+    ("", "appointments.urls"),
+    ("notifications/", "notifications.urls"),
+    ("", "finance.urls"),
+    ("", "integrations.urls"),
+):
+    # until each app has landed
+    if importlib.util.find_spec(_urls):
+        urlpatterns.append(path(_prefix, include(_urls)))

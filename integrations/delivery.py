@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -63,7 +64,7 @@ def _deliver(message_id: uuid.UUID) -> bool:
         provider = sms_providers.provider_for(Channel(message.channel))
     except sms_providers.ChannelDisabled:
         lifecycle.refuse(message.pk, Reason.CHANNEL_DISABLED, lease=lease)
-        log.error("channel_disabled", channel=message.channel)
+        log.error("channel_disabled", channel=message.channel)  # noqa: TRY400  # a setting, not a fault of the code
         return False
     Message.objects.filter(pk=message.pk, lease_token=lease).update(provider=provider.name)
     try:
@@ -111,7 +112,7 @@ def _outgoing(message: Message, webhook: str) -> Outgoing:
 
 
 def _record_accepted(message: Message, accepted: Accepted, lease: uuid.UUID) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "provider_message_id": accepted.provider_message_id,
         "error_code": "",
         "error_message": "",

@@ -87,7 +87,7 @@ class MessagingService:
         Raises ``TemplateError`` when a placeholder has no value, ``MessageTemplate.DoesNotExist`` without a template.
         """
         with tenant_scope(tenant_id):
-            who = patient or Patient.objects.get(pk=patient_id)
+            who = patient if patient is not None else Patient.objects.get(pk=patient_id or "")
             preference = gate.preference_of(who)
             templates = MessageTemplate.objects.filter(code=template_code, is_active=True)
             if channel is None:
@@ -466,5 +466,5 @@ def _sender(location: Location | None, channel: str) -> str:
 
 
 def _fingerprint(message: Message) -> str:
-    content = "\x1f".join((message.channel, message.recipient, message.subject, message.body))
+    content = f"{message.channel}\x1f{message.recipient}\x1f{message.subject}\x1f{message.body}"
     return hashlib.sha256(content.encode()).hexdigest()

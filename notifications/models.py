@@ -296,7 +296,7 @@ class Notification(TenantModel):
     notification_type = models.CharField(_("type"), max_length=7, choices=Level.choices, default=Level.INFO)
     is_read = models.BooleanField(_("read"), default=False)
     read_at = models.DateTimeField(null=True)
-    related_object_type = models.CharField(max_length=60, null=True, blank=True)  # noqa: DJ001  # the contract's shape
+    related_object_type = models.CharField(max_length=60, null=True, blank=True)  # the contract's shape: null
     related_object_id = models.UUIDField(null=True, blank=True)
     dedupe_key = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -331,6 +331,9 @@ class BellState(TenantModel):
     unread = models.PositiveIntegerField(default=0)
     version = models.PositiveBigIntegerField(default=0)
 
+    def __str__(self) -> str:
+        return f"{self.unread} unread"
+
 
 class ProviderReceipt(models.Model):
     """What a provider told us, kept raw before anything is believed. An unknown id is kept too."""
@@ -352,6 +355,9 @@ class ProviderReceipt(models.Model):
             # used by the sweeper: stored, but not yet applied
             models.Index(fields=["received_at"], condition=models.Q(applied_at=None), name="receipt_unapplied")
         ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.status}"
 
 
 class InboundMessage(TenantModel):

@@ -30,6 +30,8 @@ def receive(
             Message.objects.filter(
                 recipient=sender,
                 channel=channel,
+                # Empty: it went out from the provider's default sender.
+                sender__in=["", to],
                 patient__isnull=False,
                 sent_at__gte=timezone.now() - _CONVERSATION,
             )

@@ -11,7 +11,7 @@ from appointments.models import Appointment
 from core.models import Department, Guardian, Guardianship, Language, Location, Patient, Role, Tenant, User
 from notifications.models import NotificationPreference
 
-PASSWORD = "correct-horse-battery"  # noqa: S105  # tests only
+PASSWORD = "correct-horse-battery"  # tests only
 
 
 class TenantFactory(factory.django.DjangoModelFactory):

@@ -48,7 +48,7 @@ class House:
 
     def start(self, name: str, *command: str) -> None:
         out = (self.folder / f"{name}.log").open("ab")
-        self.running[name] = subprocess.Popen(  # noqa: S603  # our own commands
+        self.running[name] = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
             env={**os.environ, **self.env},

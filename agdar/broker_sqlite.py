@@ -1,0 +1,175 @@
+"""A Celery broker in one SQLite file, for a newcomer's machine. Production uses Redis (settings refuse this one there).
+
+Taking a message is one UPDATE that gives it a lease: it becomes invisible for ``visibility_timeout`` seconds and is
+deleted when it is acknowledged. The messages of a worker that died come back when the lease runs out. Why not one of
+kombu's own file transports: ``docs/adr/0001-sqlite-lease-broker.md``.
+
+URL: ``sqlite:////absolute/path.sqlite3``. Registered as a transport in ``agdar/celery.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from queue import Empty
+from typing import Any
+
+from kombu.transport import virtual
+
+_DDL = """
+CREATE TABLE IF NOT EXISTS message(
+    id INTEGER PRIMARY KEY,
+    queue TEXT NOT NULL,
+    rank INTEGER NOT NULL,
+    visible_at REAL NOT NULL,
+    payload TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS message_next ON message(queue, rank, id);
+CREATE TABLE IF NOT EXISTS binding(
+    exchange TEXT NOT NULL,
+    routing_key TEXT NOT NULL,
+    pattern TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    PRIMARY KEY(exchange, routing_key, pattern, queue)
+);
+"""
+# Celery's priorities go from 0 to 9; the highest is taken first.
+_HIGHEST = 9
+# Seconds; longer than a task of the demo takes.
+_DEFAULT_LEASE = 60
+_open = threading.local()
+
+
+class QoS(virtual.QoS):
+    """Acknowledging deletes the row; refusing or shutting down gives the lease back."""
+
+    channel: Channel
+
+    def ack(self, delivery_tag: Any) -> None:
+        message = self._delivered.get(delivery_tag)
+        if message is not None:
+            self.channel.delete_row(message)
+        super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: Any, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
+        message = self._delivered.get(delivery_tag)
+        if message is not None:
+            (self.channel.release_row if requeue else self.channel.delete_row)(message)
+        super().ack(delivery_tag)
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:  # kombu's signature
+        for message in list(self._delivered.values()):
+            self.channel.release_row(message)
+        self._delivered.clear()
+
+
+class Channel(virtual.Channel):
+    """The queue operations, each one statement."""
+
+    QoS = QoS
+    supports_fanout = True
+    do_restore = True
+
+    def _db(self) -> sqlite3.Connection:
+        """One connection a thread and process: SQLite's must not cross a fork."""
+        path = self._path()
+        key = (path, os.getpid())
+        if getattr(_open, "key", None) != key:
+            db = sqlite3.connect(path, timeout=20, isolation_level=None)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.executescript(_DDL)
+            _open.db, _open.key = db, key
+        connection: sqlite3.Connection = _open.db
+        return connection
+
+    def _path(self) -> str:
+        """The URL's path: kombu takes the leading slash away, so it is put back."""
+        path = str(self.connection.client.virtual_host)
+        return path if path.startswith("/") else f"/{path}"
+
+    @property
+    def _lease(self) -> float:
+        return float(self.connection.client.transport_options.get("visibility_timeout", _DEFAULT_LEASE))
+
+    def _put(self, queue: str, message: dict[str, Any], **_kwargs: Any) -> None:
+        rank = _HIGHEST - int(message["properties"].get("priority") or 0)
+        self._db().execute(
+            "INSERT INTO message(queue, rank, visible_at, payload) VALUES(?, ?, 0, ?)",
+            (queue, rank, json.dumps(message)),
+        )
+
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # kombu's signature
+        db, now = self._db(), time.time()
+        # A look first: an idle worker takes no write lock.
+        waiting = db.execute("SELECT 1 FROM message WHERE queue = ? AND visible_at <= ? LIMIT 1", (queue, now))
+        if waiting.fetchone() is None:
+            raise Empty
+        taken = db.execute(
+            "UPDATE message SET visible_at = ? WHERE id = ("
+            " SELECT id FROM message WHERE queue = ? AND visible_at <= ? ORDER BY rank, id LIMIT 1"
+            ") RETURNING id, payload",
+            (now + self._lease, queue, now),
+        ).fetchall()
+        if not taken:
+            raise Empty
+        row_id, payload = taken[0]
+        message: dict[str, Any] = json.loads(payload)
+        message["properties"]["delivery_info"]["row"] = row_id
+        return message
+
+    def delete_row(self, message: Any) -> None:
+        self._db().execute("DELETE FROM message WHERE id = ?", (_row_of(message),))
+
+    def release_row(self, message: Any) -> None:
+        self._db().execute("UPDATE message SET visible_at = 0 WHERE id = ?", (_row_of(message),))
+
+    def _size(self, queue: str) -> int:
+        return int(self._db().execute("SELECT count(*) FROM message WHERE queue = ?", (queue,)).fetchone()[0])
+
+    def _purge(self, queue: str) -> int:
+        return self._db().execute("DELETE FROM message WHERE queue = ?", (queue,)).rowcount
+
+    def _has_queue(self, queue: str, **_kwargs: Any) -> bool:  # every queue exists: rows name it
+        return True
+
+    def _delete(self, queue: str, *_args: Any, **_kwargs: Any) -> None:
+        self._purge(queue)
+        self._db().execute("DELETE FROM binding WHERE queue = ?", (queue,))
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        self._db().execute(
+            "INSERT OR IGNORE INTO binding VALUES(?, ?, ?, ?)", (exchange, routing_key or "", pattern or "", queue)
+        )
+
+    def get_table(self, exchange: str) -> list[tuple[str, str, str]]:
+        rows = self._db().execute("SELECT routing_key, pattern, queue FROM binding WHERE exchange = ?", (exchange,))
+        return [(str(key), str(pattern), str(queue)) for key, pattern, queue in rows]
+
+    def _put_fanout(self, exchange: str, message: dict[str, Any], routing_key: str, **_kwargs: Any) -> None:
+        for _key, _pattern, queue in self.get_table(exchange):
+            self._put(queue, message)
+
+
+def _row_of(message: Any) -> int | None:
+    row: int | None = (message.delivery_info or {}).get("row")
+    return row
+
+
+class Transport(virtual.Transport):
+    """Polls ten times a second: the bell rings within a moment, an idle worker costs almost nothing."""
+
+    Channel = Channel
+    polling_interval = 0.1
+    driver_type = "sqlite"
+    driver_name = "sqlite-lease"
+    implements = virtual.Transport.implements.extend(
+        asynchronous=False, exchange_type=frozenset(["direct", "topic", "fanout"])
+    )
+    can_parse_url = False
+
+    def driver_version(self) -> str:
+        return sqlite3.sqlite_version

@@ -1,0 +1,93 @@
+"""The embedded broker: a message is taken once, comes back when its worker dies, and is gone when acknowledged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kombu import Connection, Exchange, Queue
+from kombu.simple import SimpleQueue
+
+import agdar.celery  # noqa: F401  # registers the transport
+
+LEASE = 1
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'broker.sqlite3'}"
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    with Connection(url, transport_options={"visibility_timeout": LEASE}) as opened:
+        yield opened
+
+
+def take(queue: SimpleQueue) -> object:
+    try:
+        return queue.get_nowait()
+    except SimpleQueue.Empty:
+        return None
+
+
+def test_an_acknowledged_message_is_gone(connection: Connection) -> None:
+    queue = connection.SimpleQueue("q")
+    queue.put({"id": 1})
+    message = take(queue)
+    assert message.payload == {"id": 1}
+    message.ack()
+    time.sleep(LEASE + 0.1)
+    assert take(queue) is None
+
+
+def test_a_message_is_taken_by_one_only(connection: Connection, url: str) -> None:
+    connection.SimpleQueue("q").put("x")
+    with Connection(url) as other:
+        first, second = take(connection.SimpleQueue("q")), take(other.SimpleQueue("q"))
+    assert [first is None, second is None].count(True) == 1
+
+
+def test_the_message_of_a_dead_worker_comes_back_when_the_lease_ends(connection: Connection, url: str) -> None:
+    connection.SimpleQueue("q").put("x")
+    worker = (
+        "import os, sys, agdar.celery; from kombu import Connection;"
+        f"q = Connection(sys.argv[1], transport_options={{'visibility_timeout': {LEASE}}}).SimpleQueue('q');"
+        "print(q.get_nowait().payload, flush=True); os.kill(os.getpid(), 9)"
+    )
+    dead = subprocess.run(
+        [sys.executable, "-c", worker, url], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1]
+    )
+    assert dead.stdout.strip() == "x"
+    queue = connection.SimpleQueue("q")
+    assert take(queue) is None
+    time.sleep(LEASE + 0.1)
+    assert take(queue).payload == "x"
+
+
+def test_the_urgent_one_is_first_and_equals_keep_their_order(connection: Connection) -> None:
+    queue = connection.SimpleQueue("q")
+    for name, priority in (("a", 0), ("b", 0), ("c", 9)):
+        queue.put(name, priority=priority)
+    assert [take(queue).payload for _ in range(3)] == ["c", "a", "b"]
+
+
+def test_a_refused_message_is_there_again_at_once(connection: Connection) -> None:
+    queue = connection.SimpleQueue("q")
+    queue.put("x")
+    take(queue).requeue()
+    assert take(queue).payload == "x"
+
+
+def test_a_fanout_reaches_every_queue(connection: Connection) -> None:
+    exchange = Exchange("news", type="fanout")
+    channel = connection.channel()
+    queues = [Queue(name, exchange)(channel) for name in ("one", "two")]
+    for queue in queues:
+        queue.declare()
+    connection.Producer(channel).publish("x", exchange=exchange)
+    assert [queue.get().payload for queue in queues] == ["x", "x"]
