@@ -50,12 +50,17 @@ def due_times(appointment: Appointment) -> dict[Kind, dt.datetime]:
     """When each reminder is due, in UTC."""
     return {
         Kind.DAY_BEFORE: day_before(appointment.starts_at, appointment.location.zone),
-        Kind.TWO_HOURS: appointment.starts_at - dt.timedelta(hours=2),
+        Kind.TWO_HOURS: _start(appointment) - dt.timedelta(hours=2),
     }
 
 
 def useful_until(appointment: Appointment, kind: Kind) -> dt.datetime:
-    return appointment.starts_at - USEFUL_UNTIL_BEFORE[kind]
+    return _start(appointment) - USEFUL_UNTIL_BEFORE[kind]
+
+
+def _start(appointment: Appointment) -> dt.datetime:
+    """In UTC: Python subtracts on the wall clock when both sides share a zone, which is wrong when the clock changes."""
+    return appointment.starts_at.astimezone(dt.UTC)
 
 
 def plan(appointment: Appointment) -> list[Reminder]:

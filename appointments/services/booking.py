@@ -42,6 +42,7 @@ def appointment_book(
 ) -> Appointment:
     """Books a visit. The same ``booking_key`` again returns the visit that is there; silent ones tell nobody."""
     demand(actor, Can.MANAGE_APPOINTMENTS, patient, provider, location, department)
+    starts_at = _utc(starts_at)
     provider = _locked_provider(provider.pk)
     if booking_key is not None:
         booked = Appointment.objects.filter(booking_key=booking_key).first()
@@ -89,6 +90,7 @@ def appointment_reschedule(
     check_actor(appointment, Verb.RESCHEDULE, actor)
     check_move(appointment, S.RESCHEDULED, Verb.RESCHEDULE, timezone.now())
     text = clean_reason(reason, required=False)
+    starts_at = _utc(starts_at)
     length = duration or appointment.ends_at - appointment.starts_at
     new_provider = provider or appointment.provider
     demand(actor, Can.MANAGE_APPOINTMENTS, new_provider)
@@ -149,6 +151,13 @@ def appointment_reinstate(*, appointment_id: uuid.UUID, actor: User, reason: str
     )
 
 
+def _utc(moment: dt.datetime) -> dt.datetime:
+    """All arithmetic is done in UTC: within one zone Python reckons on the wall clock, wrong when the clock changes."""
+    if timezone.is_naive(moment):
+        raise ValueError("a start needs a time zone")
+    return moment.astimezone(dt.UTC)
+
+
 def _locked_provider(provider_id: uuid.UUID) -> User:
     """The provider's row, held until the transaction ends: two bookings of one provider cannot race."""
     provider = User.objects.select_for_update(of=("self",), no_key=True).get(pk=provider_id)
@@ -178,8 +187,6 @@ def _check_slot(
 ) -> None:
     """Raises ``DomainError`` for a time that is past, too far away, of no sensible length, or taken."""
     now = timezone.now()
-    if timezone.is_naive(starts_at):
-        raise ValueError("starts_at needs a time zone")
     if starts_at <= now:
         raise DomainError(_("This time is in the past. Choose a time that is still to come."), code="start_past")
     if starts_at > now + BOOK_AHEAD:

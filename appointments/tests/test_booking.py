@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+import zoneinfo
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from appointments import services
@@ -245,3 +247,18 @@ def test_a_reinstatement_needs_the_time_to_be_free(clinic: Clinic, ten_oclock: d
     with pytest.raises(DomainError) as refusal:
         services.appointment_reinstate(appointment_id=appointment.pk, actor=clinic.front_desk)
     assert refusal.value.code == "overlap"
+
+
+def test_a_visit_lasts_as_long_as_it_says_when_the_clock_changes(clinic: Clinic) -> None:
+    london = zoneinfo.ZoneInfo("Europe/London")
+    with time_machine.travel("2026-03-20T08:00:00Z", tick=False):
+        # At 01:00 the clock goes forward to 02:00.
+        start = dt.datetime(2026, 3, 29, 0, 45, tzinfo=london)
+        visit = book(clinic, start, duration=dt.timedelta(minutes=30))
+    assert (visit.ends_at - visit.starts_at.astimezone(dt.UTC)).total_seconds() == 30 * 60
+    assert visit.ends_at.astimezone(london).strftime("%H:%M") == "02:15"
+
+
+def test_a_start_without_a_zone_is_a_mistake_of_the_caller(clinic: Clinic, ten_oclock: dt.datetime) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        book(clinic, ten_oclock.replace(tzinfo=None))
