@@ -170,6 +170,8 @@ class Transport(virtual.Transport):
         asynchronous=False, exchange_type=frozenset(["direct", "topic", "fanout"])
     )
     can_parse_url = False
+    # A file that cannot be opened or written is a broker that is away.
+    connection_errors = (*virtual.Transport.connection_errors, sqlite3.Error)
 
     def driver_version(self) -> str:
         return sqlite3.sqlite_version

@@ -185,6 +185,8 @@ else:
         "unacked_restore_throttle": 1,
         # A broker that does not answer must not hold up a booking (invariant 9).
         "socket_connect_timeout": 0.5,
+        # Without this kombu tries again for six seconds, in the middle of the booking.
+        "max_retries": 0,
         "socket_timeout": 5,
     }
 

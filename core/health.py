@@ -49,10 +49,11 @@ def check_migrations() -> str:
 
 
 def check_broker() -> str:
-    """Connects once, without retries, for a second at most."""
+    """Connects once, without retries, for a second at most, and asks for the length of a queue."""
     try:
         with current_app.connection_for_write(connect_timeout=1) as connection:
             connection.ensure_connection(max_retries=0, timeout=1)
+            connection.default_channel.queue_declare(queue=current_app.conf.task_default_queue, durable=True)
     except (OperationalError, OSError, sqlite3.Error) as error:
         log.warning("broker_away", error=type(error).__name__)
         return "not reachable"

@@ -5,6 +5,7 @@ The rows are the truth (invariant 1): what the broker does not take, the sweeper
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import Any
 
@@ -32,7 +33,7 @@ def publish(task: Task[..., Any], *args: str) -> bool:
         return False
     try:
         task.apply_async(args=args, retry=False)
-    except (OperationalError, OSError) as error:
+    except (OperationalError, OSError, sqlite3.Error) as error:
         _broker_asleep_until = time.monotonic() + _COOL_DOWN_SECONDS
         log.warning("broker_away", task=task.name, error=type(error).__name__)
         return False
