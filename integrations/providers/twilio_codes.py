@@ -1,0 +1,142 @@
+"""Twilio's error codes and status words, as data. Used by Twilio's adapter and by the sandbox, which speaks Twilio.
+
+Sources: twilio.com/docs/api/errors/<code> and Twilio's error dictionary, read in November 2026. Twilio says that codes
+may change, so the reading of an unknown one lives in ``integrations/sms_providers.py``. The classes are our judgement:
+what would happen to the patient if the same message was sent again?
+"""
+
+from __future__ import annotations
+
+from integrations.sms_providers import Kind, Rule
+from notifications.states import Status
+
+# accepted, scheduled, queued and sending are on the way: accepted by Twilio, by no carrier yet.
+STATUSES: dict[str, Status] = {
+    "accepted": Status.SENDING,
+    "scheduled": Status.SENDING,
+    "queued": Status.SENDING,
+    "sending": Status.SENDING,
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "partially_delivered": Status.DELIVERED,
+    "read": Status.READ,
+    "failed": Status.FAILED,
+    "undelivered": Status.FAILED,
+    "canceled": Status.FAILED,
+}
+
+_BY_KIND: dict[Kind, dict[str, str]] = {
+    Kind.NUMBER: {
+        "21211": "This is not a phone number.",
+        "21265": "This is a short code, not a phone number.",
+        "21268": "This is a premium number.",
+        "21614": "This is not a mobile number.",
+        "21635": "This is a landline.",
+        "30005": "The number is unknown or no longer in use.",
+        "30006": "The number is a landline, or its carrier cannot be reached.",
+        "63003": "This number has no WhatsApp.",
+        "63024": "This number has no WhatsApp, or its app is too old.",
+    },
+    Kind.OPTED_OUT: {
+        "21610": "The recipient has answered STOP.",
+        "30630": "The recipient has answered STOP.",
+        "30004": "The carrier blocks messages to this recipient.",
+        "63014": "The recipient has blocked the sender.",
+        "63033": "The recipient has blocked the sender.",
+    },
+    Kind.CONTENT: {
+        "21602": "The text is empty.",
+        "21617": "The text is longer than 1,600 characters.",
+        "21619": "The message has no content.",
+        "21654": "The content template is missing.",
+        "21655": "The content template is not valid.",
+        "21656": "The variables of the content template are not valid.",
+        "30007": "Filtered as spam by the carrier.",
+        "30019": "Too large for the carrier.",
+        "30038": "Against the carrier's policy.",
+        "63005": "WhatsApp refused the content.",
+        "63013": "Against WhatsApp's policy.",
+        "63016": "Outside WhatsApp's 24 hours: only an approved template may be sent.",
+        "63021": "WhatsApp refused the content.",
+        "63027": "The WhatsApp template is missing in this language.",
+        "63028": "The WhatsApp template got the wrong number of variables.",
+        "63030": "The WhatsApp template got an unsupported variable.",
+        "63032": "WhatsApp holds this message back from this recipient.",
+        "63040": "The WhatsApp template was rejected.",
+        "63041": "The WhatsApp template is paused.",
+        "63042": "The WhatsApp template is disabled.",
+        "63049": "WhatsApp's limit of marketing messages to this recipient is reached.",
+        "63052": "The WhatsApp template is of a kind that is no longer supported.",
+    },
+    Kind.CONFIGURATION: {
+        "20003": "Twilio refused our credentials.",
+        "20005": "The Twilio account is not active.",
+        "20403": "Twilio forbids this to our account.",
+        "20404": "Twilio does not know this address.",
+        "21212": "The sender is not valid.",
+        "21408": "This country is not enabled in the Twilio account.",
+        "21603": "The sender is missing.",
+        "21604": "The recipient is missing.",
+        "21606": "The sender cannot send messages.",
+        "21608": "A trial account may only write to verified numbers.",
+        "21609": "The address for status call-backs is not valid.",
+        "21612": "This sender cannot reach this recipient.",
+        "21659": "The sender is not a Twilio number.",
+        "21660": "The sender belongs to another account.",
+        "21661": "The sender cannot send SMS.",
+        "21701": "The Messaging Service does not exist.",
+        "21703": "The Messaging Service has no sender.",
+        "21705": "The Messaging Service is not valid.",
+        "30002": "The Twilio account is suspended.",
+        "30018": "The sender name is not registered.",
+        "30032": "The sender is not verified.",
+        "30033": "The sender's campaign is suspended.",
+        "30034": "The sender is not registered.",
+        "30037": "The Twilio account is disabled.",
+        "30040": "The sender name is not registered with the carrier.",
+        "30042": "A generic sender name is not allowed.",
+        "63001": "WhatsApp refused the sender's credentials.",
+        "63002": "WhatsApp does not know the sender.",
+        "63007": "There is no WhatsApp sender of this number.",
+        "63008": "The WhatsApp sender is set up wrongly.",
+        "63020": "Meta refused the WhatsApp business account.",
+        "63051": "The WhatsApp business account is locked.",
+        "63112": "The WhatsApp business account is disabled.",
+    },
+    Kind.TRANSIENT: {
+        # "Never processed and always safe to retry."
+        "20429": "Too many requests at once.",
+        "21611": "The sender's queue is full.",
+        "30001": "The sender's queue is full.",
+        "30003": "The phone is switched off or out of reach.",
+        "30008": "The carrier reported an unknown error.",
+        "30017": "The carrier is congested.",
+        "30022": "The carrier's rate limit is reached.",
+        "30023": "The carrier's daily limit is reached.",
+        "30027": "The carrier's daily limit is reached.",
+        # Only sent again while it is still useful: no try is planned after the message's expires_at.
+        "30036": "It waited too long for delivery.",
+        "30450": "Blocked for a while by the carrier.",
+        "30453": "Blocked for a while by Twilio.",
+        "30454": "The daily limit is reached.",
+        "30485": "Blocked for a while by the carrier.",
+        "30500": "Twilio had an internal error.",
+        "30610": "Blocked for a while by the carrier.",
+        "63009": "WhatsApp had an internal error.",
+        "63010": "WhatsApp had an internal error.",
+        "63012": "WhatsApp had an internal error.",
+        "63017": "WhatsApp's rate limit is reached.",
+        "63018": "WhatsApp's rate limit is reached.",
+        "63023": "WhatsApp reported an unknown error.",
+        "63029": "The phone could not load the message.",
+        "63038": "WhatsApp's daily limit is reached.",
+    },
+    # "Sending an SMS is not idempotent": after these a second try may reach the patient twice.
+    Kind.AMBIGUOUS: {
+        "20500": "Twilio had an internal error and may have accepted the message.",
+        "20503": "Twilio was not available and may have accepted the message.",
+        "30410": "The carrier did not answer and may have delivered the message.",
+    },
+}
+
+ERRORS: dict[str, Rule] = {code: Rule(kind, why) for kind, codes in _BY_KIND.items() for code, why in codes.items()}

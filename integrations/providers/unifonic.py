@@ -1,0 +1,172 @@
+"""Unifonic: SMS in Saudi Arabia, by HTTP.
+
+Sources: Unifonic's OpenAPI of the SMS service and docs.unifonic.com, read in November 2026; where the two differ, the
+comment says what was taken. Four traps: an error may come with status 200; ``success`` is the text "true" in one
+example and a boolean in another; ids have 64 bits; a price or a count of 0 means "not known".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from django.conf import settings
+
+from integrations.providers import http
+from integrations.sms_providers import (
+    Accepted,
+    Kind,
+    LookUp,
+    Outgoing,
+    Provider,
+    ProviderError,
+    Rule,
+    empty_settings,
+    to_cost,
+    to_count,
+)
+from notifications.states import Channel, Status
+
+# Words of messages and of delivery reports, old and new spelling.
+STATUSES: dict[str, Status] = {
+    "queued": Status.SENDING,
+    "accepted": Status.SENDING,
+    "scheduled": Status.SENDING,
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "undelivered": Status.FAILED,
+    "undeliverable": Status.FAILED,
+    "rejected": Status.FAILED,
+    "failed": Status.FAILED,
+}
+
+# The codes of 2026. Lists of 2015-19, still found in old SDKs, give the same codes other meanings.
+ERRORS: dict[str, Rule] = {
+    "ER-01": Rule(Kind.CONFIGURATION, "The Unifonic account has no funds or no rate for this country."),
+    "ER-02": Rule(Kind.NUMBER, "This is not a phone number."),
+    "ER-03": Rule(Kind.NUMBER, "The number has too many digits."),
+    "ER-04": Rule(Kind.NUMBER, "The number has too few digits."),
+    "ER-05": Rule(Kind.NUMBER, "The number is unknown, not in use or a landline."),
+    "ER-06": Rule(Kind.CONTENT, "The text is empty."),
+    "ER-07": Rule(Kind.CONTENT, "Filtered as spam."),
+    "ER-08": Rule(Kind.CONFIGURATION, "The sender name is not registered."),
+    "ER-09": Rule(Kind.CONTENT, "The same text went to this number a moment ago."),
+    # HTTP statuses, which Unifonic also uses as codes.
+    "401": Rule(Kind.CONFIGURATION, "Unifonic refused our credentials."),
+    "402": Rule(Kind.CONFIGURATION, "The AppSid is missing."),
+    "403": Rule(Kind.CONFIGURATION, "Unifonic does not accept calls from our address."),
+    "404": Rule(Kind.CONFIGURATION, "Unifonic does not know this address."),
+    "406": Rule(Kind.CONFIGURATION, "Unifonic did not understand the request."),
+    "409": Rule(Kind.CONTENT, "The same text went to this number a moment ago."),
+    "410": Rule(Kind.NUMBER, "This is not a phone number."),
+    "412": Rule(Kind.CONTENT, "The text is too long."),
+    "421": Rule(Kind.CONTENT, "The text is empty."),
+    "429": Rule(Kind.TRANSIENT, "Too many requests at once."),
+    "440": Rule(Kind.CONFIGURATION, "The sender name is not allowed."),
+    "449": Rule(Kind.CONTENT, "The text is empty."),
+    "456": Rule(Kind.CONFIGURATION, "The correlation id is not valid."),
+    "460": Rule(Kind.CONTENT, "The text has an invalid encoding."),
+    "480": Rule(Kind.CONFIGURATION, "The sender name is not allowed."),
+    "481": Rule(Kind.CONFIGURATION, "This country is not enabled in the Unifonic account."),
+    "482": Rule(Kind.NUMBER, "This is not a phone number."),
+    "483": Rule(Kind.CONFIGURATION, "The operator is not enabled in the Unifonic account."),
+}
+
+
+class UnifonicProvider(Provider):
+    """Set up by ``UNIFONIC_*``."""
+
+    name = "unifonic"
+    channels = frozenset({Channel.SMS})
+    webhook = "unifonic"
+    statuses = STATUSES
+    errors = ERRORS
+
+    def __init__(self) -> None:
+        self._base = settings.UNIFONIC_API_BASE_URL.rstrip("/")
+        self._session = http.new_session(self._base)
+
+    @classmethod
+    def missing_settings(cls, channel: str) -> list[str]:  # noqa: ARG003  # it has one channel
+        return empty_settings(
+            "UNIFONIC_APP_SID", "UNIFONIC_SENDER_ID", "UNIFONIC_API_BASE_URL", "UNIFONIC_WEBHOOK_SECRET"
+        )
+
+    def _send(self, outgoing: Outgoing) -> Accepted:
+        form = {
+            "SenderID": outgoing.sender or settings.UNIFONIC_SENDER_ID,
+            "Recipient": outgoing.to.removeprefix("+"),
+            "Body": outgoing.body,
+            # Our id: the only way to ask about a message whose answer was lost.
+            "CorrelationID": outgoing.message_id,
+        }
+        # "Must be a valid HTTPS URL"; any other would have the whole message refused.
+        if outgoing.callback_url.startswith("https://"):
+            key = urlencode({"key": settings.UNIFONIC_WEBHOOK_SECRET})
+            form["statusCallback"] = f"{outgoing.callback_url}?{key}"
+        data = self._call("/rest/SMS/messages", form).get("data")
+        message_id = str(data.get("MessageID") or "") if isinstance(data, Mapping) else ""
+        if not isinstance(data, Mapping) or not message_id:
+            raise ProviderError(Kind.AMBIGUOUS, code="no_id", detail="Unifonic's answer names no message.")
+        cost = to_cost(data.get("Cost"))
+        return Accepted(
+            provider_message_id=message_id,
+            segments=to_count(data.get("NumberOfUnits")),
+            cost=cost,
+            currency=str(data.get("CurrencyCode") or "")[:3].upper() if cost else "",
+            response={"MessageID": message_id, "Status": str(data.get("Status") or "")},
+        )
+
+    def _look_up(
+        self, *, message_id: str, to: str, sent_after: dt.datetime, channel: str, body: str, provider_message_id: str
+    ) -> LookUp | None:
+        wanted = {"MessageID": provider_message_id} if provider_message_id else {"CorrelationID": message_id}
+        data = self._call("/rest/SMS/Messages/GetMessagesDetails", {**wanted, "Limit": "10"}).get("data")
+        messages = data.get("messages") if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping) or not isinstance(messages, list):
+            raise ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail="Unifonic's answer could not be read.")
+        # A filter that the service ignored would hand us somebody else's message.
+        key, value = next(iter(wanted.items()))
+        mine = [row for row in messages if isinstance(row, Mapping) and str(row.get(key) or "") == value]
+        if not mine:
+            return None
+        newest = max(mine, key=lambda row: str(row.get("DateCreated") or ""))
+        cost = to_cost(newest.get("Cost"))
+        return LookUp(
+            # DLR is the network's word and comes later than Status, our account's; either may be empty.
+            status=str(newest.get("DLR") or newest.get("Status") or ""),
+            provider_message_id=str(newest.get("MessageID") or ""),
+            segments=to_count(newest.get("NumberOfUnits")),
+            cost=cost,
+            currency=str(data.get("CurrencyCode") or "")[:3].upper() if cost else "",
+        )
+
+    def _call(self, path: str, form: Mapping[str, str]) -> Mapping[str, Any]:
+        """The answer of a successful call. A form in the body: OpenAPI puts it into the query, so into every log."""
+        fields = {"AppSid": settings.UNIFONIC_APP_SID, "responseType": "JSON", **form}
+        try:
+            answer = self._session.post(self._base + path, data=fields, timeout=http.TIMEOUT, allow_redirects=False)
+        except requests.RequestException as error:
+            raise http.unanswered(error) from None  # theirs may quote the request
+        try:
+            read = answer.json()
+        except requests.JSONDecodeError:
+            read = None
+        if answer.status_code >= 500:
+            raise ProviderError(
+                Kind.AMBIGUOUS,
+                code=str(answer.status_code),
+                detail="Unifonic failed and may have accepted the message.",
+                response={"status": answer.status_code},
+            )
+        body: Mapping[str, Any] = read if isinstance(read, Mapping) else {}
+        # Not bool(): bool("false") is True.
+        if answer.ok and str(body.get("success")).lower() == "true":
+            return body
+        if answer.ok and not body:
+            raise ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail="Unifonic's answer could not be read.")
+        code = str(body.get("errorCode") or answer.status_code)
+        raise self.refused(code, response={"status": answer.status_code, "errorCode": code})
