@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -22,5 +20,9 @@ for _prefix, _urls in (
     ("", "integrations.urls"),
 ):
     # until each app has landed
-    if importlib.util.find_spec(_urls):
+    try:
         urlpatterns.append(path(_prefix, include(_urls)))
+    except ImportError as error:
+        import structlog
+
+        structlog.get_logger("agdar.urls").warning("urls not there yet", module=_urls, error=str(error))

@@ -1,4 +1,4 @@
-"""Sign-in by email. The session's user comes with tenant and bell in one query (the bell's poll lives on it)."""
+"""Sign-in by email. The session's user comes with tenant, place and bell in one query (the bell's poll lives on it)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.models import User
 
 class AccountBackend(ModelBackend):
     def get_user(self, user_id: Any) -> User | None:
-        user = User.accounts.select_related("tenant", "bell").filter(pk=user_id).first()
+        user = User.accounts.select_related("tenant", "bell", "location").filter(pk=user_id).first()
         return user if user is not None and self.user_can_authenticate(user) else None
 
     def user_can_authenticate(self, user: Any) -> bool:

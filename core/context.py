@@ -1,0 +1,194 @@
+"""What the frame of every page needs. No queries: the user came with tenant and bell.
+
+One name in the templates: ``shell``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from core.access import Can, allows
+from core.models import Role, User
+
+LANGUAGE_NAMES = {"en": "English", "ar": "العربية"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the side bar. ``pages`` are the beginnings of the route names that light it up."""
+
+    route: str
+    icon: str
+    label: Promise
+    pages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """An entry on this page. ``current`` is the value of ``aria-current``: "page", "true" (below it) or empty."""
+
+    url: str
+    icon: str
+    label: Promise
+    current: str
+
+
+@dataclass(frozen=True, slots=True)
+class NavGroup:
+    label: Promise
+    items: list[NavItem]
+
+
+_INBOX = Entry("notifications:inbox", "bell", _("Notifications"))
+_DESK = (
+    (
+        _("Overview"),
+        (
+            Entry("core:home", "home", _("Today")),
+            Entry("appointments:calendar", "calendar", _("Calendar")),
+            Entry(
+                "appointments:list",
+                "list-details",
+                _("Appointments"),
+                ("appointments:detail", "appointments:create", "appointments:action", "finance:"),
+            ),
+            Entry("core:patient_list", "users", _("Patients"), ("core:patient_",)),
+        ),
+    ),
+    (
+        _("Messaging"),
+        (Entry("notifications:message_list", "messages", _("Messages"), ("notifications:message_",)), _INBOX),
+    ),
+)
+_PROVIDER = (
+    (
+        _("Overview"),
+        (
+            Entry("core:home", "home", _("Today")),
+            Entry("appointments:day", "calendar-event", _("My day"), ("appointments:detail", "appointments:action")),
+            _INBOX,
+        ),
+    ),
+)
+_PATIENT = (
+    (
+        _("Overview"),
+        (Entry("core:home", "heart-handshake", _("My care"), ("appointments:detail",)), _INBOX),
+    ),
+)
+NAVIGATION = {Role.ADMIN: _DESK, Role.FRONT_DESK: _DESK, Role.PROVIDER: _PROVIDER, Role.PATIENT: _PATIENT}
+_SANDBOX = Entry("integrations:sandbox", "device-mobile", _("Sandbox phone"), ("integrations:sandbox",))
+_SUPPORT = Entry("admin:index", "tool", _("Support console"))
+
+
+class Shell:
+    """Reads the request once, lazily: a fragment that shows no frame pays nothing."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        self.is_sandbox = settings.SANDBOX_ENABLED
+        self.bell_poll_ms = settings.BELL_POLL_MS
+
+    @cached_property
+    def user(self) -> User | None:
+        """None for a visitor, and on error pages that were made before the session was read."""
+        user = getattr(self._request, "user", None)
+        return user if isinstance(user, User) or getattr(user, "is_authenticated", False) else None
+
+    @cached_property
+    def layout(self) -> str:
+        """The frame around an error page: the visitor's has no side bar."""
+        return "base.html" if self.user else "plain.html"
+
+    # --- language ----------------------------------------------------------------------------------------------------
+    @cached_property
+    def language(self) -> str:
+        return (translation.get_language() or settings.LANGUAGE_CODE)[:2]
+
+    @property
+    def direction(self) -> str:
+        return "rtl" if translation.get_language_bidi() else "ltr"
+
+    @property
+    def other_language(self) -> str:
+        return "en" if self.language == "ar" else "ar"
+
+    @property
+    def other_language_name(self) -> str:
+        """In that language itself, for the person who cannot read this one."""
+        return LANGUAGE_NAMES[self.other_language]
+
+    @property
+    def path(self) -> str:
+        """Where the language switch comes back to."""
+        return self._request.get_full_path()
+
+    # --- side bar ----------------------------------------------------------------------------------------------------
+    @cached_property
+    def nav(self) -> list[NavGroup]:
+        return [
+            NavGroup(label, [self._item(entry) for entry in entries if _exists(entry.route)])
+            for label, entries in self._entries()
+        ]
+
+    def _entries(self) -> Iterator[tuple[Promise, tuple[Entry, ...]]]:
+        user = self.user
+        if user is None:
+            return
+        if user.tenant_id is not None:
+            yield from NAVIGATION[Role(user.role)]
+        tools = ((_SANDBOX,) if self.is_sandbox else ()) + ((_SUPPORT,) if user.is_staff else ())
+        if tools:
+            yield _("Tools"), tools
+
+    def _item(self, entry: Entry) -> NavItem:
+        match = getattr(self._request, "resolver_match", None)
+        route = match.view_name if match else ""
+        current = "page" if route == entry.route else "true" if route.startswith(entry.pages) and entry.pages else ""
+        return NavItem(reverse(entry.route), entry.icon, entry.label, current)
+
+    # --- what this person may do -------------------------------------------------------------------------------------
+    @cached_property
+    def can(self) -> dict[str, bool]:
+        """``{% if shell.can.see_patients %}``"""
+        return {str(capability): self.user is not None and allows(self.user, capability) for capability in Can}
+
+    # --- bell --------------------------------------------------------------------------------------------------------
+    @cached_property
+    def _bell(self) -> Any:
+        # Somebody who never got a notification has no row yet.
+        return getattr(self.user, "bell", None)
+
+    @property
+    def unread(self) -> int:
+        return self._bell.unread if self._bell else 0
+
+    @property
+    def bell_tag(self) -> str:
+        """What the bell's poll compares. See ``notifications/views/bell.py``, which uses this same text."""
+        version = self._bell.version if self._bell else 0
+        return f"{self.user.pk.hex[:12]}.{version}.{self.unread}" if self.user else ""
+
+
+def _exists(route: str) -> bool:
+    from django.urls import NoReverseMatch
+
+    try:
+        reverse(route)
+    except NoReverseMatch:
+        return False
+    return True
+
+
+def shell(request: HttpRequest) -> dict[str, Shell]:
+    return {"shell": Shell(request)}

@@ -1,0 +1,42 @@
+"""Where a notification leads: object type → address, if this user may see it.
+
+Each app registers its own from ``AppConfig.ready()``, so this file knows none of them. An object that is gone or not
+for this user has no address; the reader then gets a page that says so.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from core.models import User
+from notifications.models import Notification
+
+# Asks as the view behind the address would: None for a stranger, a wrong role and a row that is gone.
+Resolver = Callable[[User, uuid.UUID], str | None]
+
+_RESOLVERS: dict[str, Resolver] = {}
+
+
+class DuplicateLink(Exception):
+    """Two resolvers for one object type."""
+
+
+def register_link(object_type: str, resolver: Resolver) -> None:
+    """``object_type`` is the model's ``label_lower``: ``appointments.appointment``."""
+    if object_type in _RESOLVERS:
+        raise DuplicateLink(object_type)
+    _RESOLVERS[object_type] = resolver
+
+
+def address_of(notification: Notification, user: User) -> str | None:
+    """The page of the notification's object, or None."""
+    object_type, object_id = notification.related_object_type, notification.related_object_id
+    if not object_type or object_id is None or object_type not in _RESOLVERS:
+        return None
+    return _RESOLVERS[object_type](user, object_id)
+
+
+def registered_types() -> frozenset[str]:
+    """Used by the test that every event with an object leads somewhere."""
+    return frozenset(_RESOLVERS)

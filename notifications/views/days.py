@@ -1,0 +1,57 @@
+"""Groups a user's notifications by day, on the wall clock where the user works. No queries."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import zoneinfo
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from core.templatetags.agdar_ui import day_text
+from notifications.models import Notification
+
+
+@dataclass(frozen=True, slots=True)
+class DayGroup:
+    """``is_today`` decides whether a row shows the time alone or the day with it."""
+
+    label: str
+    rows: list[Notification]
+    is_today: bool
+    zone: zoneinfo.ZoneInfo
+    shows_day: bool = False
+
+
+def _day_of(notification: Notification, zone: zoneinfo.ZoneInfo) -> dt.date:
+    return timezone.localtime(notification.created_at, zone).date()
+
+
+def by_today(notifications: Iterable[Notification], zone: zoneinfo.ZoneInfo) -> list[DayGroup]:
+    """Today and earlier, for the small panel."""
+    today = timezone.localdate(timezone=zone)
+    groups = itertools.groupby(notifications, key=lambda row: _day_of(row, zone) >= today)
+    return [
+        DayGroup(
+            label=gettext("Today") if is_today else gettext("Earlier"),
+            rows=list(rows),
+            is_today=is_today,
+            zone=zone,
+            shows_day=not is_today,
+        )
+        for is_today, rows in groups
+    ]
+
+
+def by_day(notifications: Iterable[Notification], zone: zoneinfo.ZoneInfo) -> list[DayGroup]:
+    """One group a day, for the page."""
+    today = timezone.localdate(timezone=zone)
+    names = {today: gettext("Today"), today - dt.timedelta(days=1): gettext("Yesterday")}
+    groups = itertools.groupby(notifications, key=lambda row: _day_of(row, zone))
+    return [
+        DayGroup(label=names.get(day) or day_text(day), rows=list(rows), is_today=day == today, zone=zone)
+        for day, rows in groups
+    ]
