@@ -223,3 +223,8 @@ LOG_JSON = env.bool("LOG_JSON", default=not DEBUG)
 from agdar.logs import logging_config  # noqa: E402  # needs the two values above
 
 LOGGING = logging_config(level=LOG_LEVEL, as_json=LOG_JSON)
+
+# --- Production starts on nothing that is good for the demo only -----------------------------------------------------
+from core.production import refuse_unsafe_production  # noqa: E402  # reads all of the above
+
+refuse_unsafe_production(globals())

@@ -26,11 +26,11 @@ class Command(BaseCommand):
         smtp_port = urlsplit(settings.EMAIL_URL).port or 8026
         parser.add_argument("--port", type=int, default=port, help=f"HTTP, default {port} (SANDBOX_URL)")
         parser.add_argument("--smtp-port", type=int, default=smtp_port, help=f"SMTP, default {smtp_port} (EMAIL_URL)")
-        parser.add_argument("--path", default=str(settings.VAR_DIR / "sandbox.sqlite3"), help="its database file")
+        parser.add_argument("--database", default=str(settings.VAR_DIR / "sandbox.sqlite3"), help="its database file")
         parser.add_argument("--pace", type=float, default=1.0, help="factor on all delays; 0 calls back at once")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        store = Store(options["path"])
+        store = Store(options["database"])
         try:
             server = SandboxServer(
                 store,

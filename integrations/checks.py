@@ -1,0 +1,83 @@
+"""System checks: a provider that is switched on must be set up. ``manage.py check`` names the variable.
+
+The errors E010 to E013 are those on which production refuses to start (``core/production.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error
+
+from core.production import unsafe_settings
+from integrations import sms_providers
+from notifications.states import Channel
+
+_SETTING_OF = {Channel.SMS: "SMS_PROVIDER", Channel.WHATSAPP: "WHATSAPP_PROVIDER", Channel.EMAIL: "EMAIL_URL"}
+_HELP = "See docs/operations.md and .env.example."
+
+
+def register_checks() -> None:
+    checks.register(check_providers, checks.Tags.compatibility)
+    checks.register(check_public_address, checks.Tags.compatibility)
+    checks.register(check_production, checks.Tags.security, deploy=True)
+
+
+def check_providers(**_kwargs: Any) -> list[CheckMessage]:
+    """Each channel that is switched on has an adapter that can carry it and all that the adapter needs."""
+    return [error for channel in Channel for error in _channel_errors(channel)]
+
+
+def _channel_errors(channel: Channel) -> Iterator[CheckMessage]:
+    name, setting = sms_providers.chosen(channel), _SETTING_OF[channel]
+    if not name:
+        return
+    if name not in sms_providers.ADAPTERS:
+        known = ", ".join(sorted(sms_providers.ADAPTERS))
+        yield Error(f"{setting} is “{name}”, which is no provider. There are: {known}.", hint=_HELP, id="agdar.E001")
+        return
+    adapter = sms_providers.adapter_class(name)
+    if channel not in adapter.channels:
+        yield Error(f"{setting} is “{name}”, which cannot send {channel.label}.", hint=_HELP, id="agdar.E002")
+        return
+    for missing in adapter.missing_settings(channel):
+        yield Error(f"{setting} is switched on (“{name}”), but {missing} is empty.", hint=_HELP, id="agdar.E003")
+
+
+def check_public_address(**_kwargs: Any) -> list[CheckMessage]:
+    """Providers call back to PUBLIC_BASE_URL, and patients follow links to it."""
+    real = {sms_providers.chosen(channel) for channel in (Channel.SMS, Channel.WHATSAPP)} - {"", "sandbox"}
+    if not real:
+        return []
+    address = urlsplit(settings.PUBLIC_BASE_URL)
+    wrong = None
+    if address.scheme != "https":
+        wrong = "it is not https"
+    elif address.hostname in (None, "localhost", "127.0.0.1", "::1"):
+        wrong = "it leads to this machine"
+    elif "_" in address.netloc:
+        wrong = "its host has an underscore, which Twilio refuses"
+    if wrong is None:
+        return []
+    what = f"PUBLIC_BASE_URL cannot be reached by {', '.join(sorted(real))}: {wrong}."
+    return [Error(what, hint=_HELP, id="agdar.E004")]
+
+
+def check_production(**_kwargs: Any) -> list[CheckMessage]:
+    """Run by ``check --deploy``: what production would refuse to start on."""
+    values = {name: getattr(settings, name) for name in _PRODUCTION_SETTINGS}
+    return [Error(what, hint=_HELP, id=identity) for identity, what in unsafe_settings(values)]
+
+
+_PRODUCTION_SETTINGS = (
+    "SECRET_KEY",
+    "DEFAULT_SECRET_KEY",
+    "SMS_PROVIDER",
+    "WHATSAPP_PROVIDER",
+    "DATABASES",
+    "CELERY_BROKER_URL",
+)
