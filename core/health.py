@@ -108,6 +108,4 @@ def readyz(request: HttpRequest) -> JsonResponse:
             log.warning("not_ready", check=name, error=type(error).__name__)
             checks[name] = "database error"
     is_ready = all(answer == OK for answer in checks.values())
-    return JsonResponse(
-        {"status": OK if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503
-    )
+    return JsonResponse({"status": OK if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503)

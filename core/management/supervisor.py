@@ -95,7 +95,9 @@ class Supervisor:
                 child.deaths.popleft()
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             if len(child.deaths) >= MAX_DEATHS_A_MINUTE:
-                self.say(f"{child.name} {how}, {len(child.deaths)} times within a minute. Stopping; its lines above say why.")
+                self.say(
+                    f"{child.name} {how}, {len(child.deaths)} times within a minute. Stopping; its lines above say why."
+                )
                 return False
             pause = min(2.0 ** (len(child.deaths) - 1), _LONGEST_PAUSE)
             child.start_at = now + pause

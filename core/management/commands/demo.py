@@ -32,7 +32,7 @@ READY_WITHIN_SECONDS = 90.0
 # What the environment may say about other services, and the demo does not follow.
 _FOREIGN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "EMAIL_URL", "SMS_PROVIDER", "WHATSAPP_PROVIDER")
 # The demo's own files in var/; the test databases beside them are left alone by --fresh.
-_FILES = ("agdar.sqlite3", "broker.sqlite3", "celerybeat-schedule")
+_FILES = ("agdar.sqlite3", "broker.sqlite3", "sandbox.sqlite3", "celerybeat-schedule")
 
 
 class Command(BaseCommand):
@@ -71,7 +71,9 @@ class Command(BaseCommand):
 
     def _prepare(self, environment: dict[str, str], *command: str) -> None:
         """One preparing command, in the demo's environment and before anything is started."""
-        done = subprocess.run([sys.executable, "manage.py", *command], env=environment, cwd=settings.BASE_DIR, check=False)
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command], env=environment, cwd=settings.BASE_DIR, check=False
+        )
         if done.returncode:
             raise CommandError(f"“{command[0]}” failed, see above. bin/demo --fresh starts over with new data.")
 
@@ -86,7 +88,9 @@ class Command(BaseCommand):
                 if not missing:
                     supervisor.say(welcome(environment))
                     return True
-            supervisor.say(f"Not ready after {READY_WITHIN_SECONDS:.0f} s: {missing}. Stopping; the lines above say why.")
+            supervisor.say(
+                f"Not ready after {READY_WITHIN_SECONDS:.0f} s: {missing}. Stopping; the lines above say why."
+            )
             return False
 
         return when_started
@@ -96,7 +100,9 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
     """The environment of every child: what the machine says, overruled wherever it could lead outside ``var/``."""
     sandbox, mail = _free_port(8025, taken={port}), _free_port(8026, taken={port, 8025})
     address = f"http://127.0.0.1:{port}"
-    unproxied = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1,localhost"]))
+    unproxied = ",".join(
+        filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1,localhost"])
+    )
     return os.environ | {
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": unproxied,
@@ -193,7 +199,9 @@ def _lock_or_refuse(path: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.seek(0)
-        raise CommandError(f"A demo is already running from this folder: {lock.read() or 'it is still starting'}") from error
+        raise CommandError(
+            f"A demo is already running from this folder: {lock.read() or 'it is still starting'}"
+        ) from error
     lock.truncate(0)
     return lock
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import models
 
 from core.management.demo_data.clinics import ClinicPlan
-from core.models import Department, Location, Tenant, User
+from core.models import Department, Location, NumberSequence, Tenant, User
 
 
 @dataclass(slots=True)
@@ -60,6 +60,11 @@ class Build:
 
     def staff(self, role: str) -> list[User]:
         return [user for user in self.users.values() if user.role == role]
+
+    def counter(self, name: str) -> NumberSequence:
+        """The counter behind a kind of numbers, where it stands now; saved or not."""
+        found = NumberSequence.objects.filter(tenant=self.tenant, name=name).first()
+        return found or NumberSequence(id=self.new_id(), tenant=self.tenant, name=name)
 
 
 @contextmanager

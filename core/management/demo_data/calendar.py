@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.management.demo_data.build import Build
@@ -22,7 +22,8 @@ BREAK = (dt.time(12, 30), dt.time(13, 30))
 STORY_VISITS = (26, 19, 12, 5)
 MOURNED = dt.timedelta(days=9)
 
-Busy = Mapping[str, Sequence[tuple[dt.datetime, dt.datetime]]]
+# What stands on the calendar already: (provider's email, patient's id, start, end)
+Taken = Sequence[tuple[str, object, dt.datetime, dt.datetime]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,18 @@ def working_days(build: Build, first: dt.date, last: dt.date) -> list[dt.date]:
     return [day for day in days if is_open(build, day)]
 
 
-def fill(build: Build, people: People, days: Sequence[dt.date], busy: Busy | None = None) -> list[Slot]:
-    """Slots for those days, in the order of time. ``busy`` (by provider's email) is left alone."""
+def fill(build: Build, people: People, days: Sequence[dt.date], taken: Taken = ()) -> list[Slot]:
+    """Slots for those days, in the order of time, around what is ``taken``."""
     slots: list[Slot] = []
     for day in days:
-        seen: set[object] = set()
+        there = [row for row in taken if row[2].astimezone(build.zone).date() == day]
+        seen = {patient_id for _email, patient_id, _start, _end in there}
         for plan in build.plan.providers:
             low, high = VISITS_A_PROVIDER
             if (day - build.today).days > 7:
                 low, high = low - 1, high - 1
-            taken = (busy or {}).get(plan.email, ())
-            free = [start for start in _starts(build, day, plan.minutes) if _is_free(start, plan.minutes, taken)]
+            busy = [(start, end) for email, _patient, start, end in there if email == plan.email]
+            free = [start for start in _starts(build, day, plan.minutes) if _is_free(start, plan.minutes, busy)]
             wanted = min(build.rng.randint(low, high), len(free))
             for start in sorted(build.rng.sample(free, wanted)):
                 patient = _pick(build, people, plan, day, seen)
@@ -83,9 +85,9 @@ def _starts(build: Build, day: dt.date, minutes: int) -> list[dt.datetime]:
     return starts
 
 
-def _is_free(start: dt.datetime, minutes: int, taken: Sequence[tuple[dt.datetime, dt.datetime]]) -> bool:
+def _is_free(start: dt.datetime, minutes: int, busy: Sequence[tuple[dt.datetime, dt.datetime]]) -> bool:
     end = start + dt.timedelta(minutes=minutes)
-    return all(end <= other_start or start >= other_end for other_start, other_end in taken)
+    return all(end <= other_start or start >= other_end for other_start, other_end in busy)
 
 
 def _location(build: Build, plan: ProviderPlan, day: dt.date) -> Location:
@@ -108,8 +110,12 @@ def _pick(build: Build, people: People, plan: ProviderPlan, day: dt.date, seen: 
         and (patient.deceased_at is None or day <= patient.deceased_at + MOURNED)
     ]
     likes_children = {"SPE": 4.0, "PED": 2.5}.get(plan.children, 0.5)
-    weights = [
-        (likes_children if patient.is_minor else 1.0) * (2.0 if int(patient.mrn) % 3 == 0 or patient.deceased_at else 1.0)
-        for patient in candidates
-    ]
+    weights = []
+    for patient in candidates:
+        weight = likes_children if patient.is_minor else 1.0
+        if people.is_hard_to_reach(patient):
+            weight *= 0.3
+        elif patient.deceased_at is not None or int(patient.mrn) % 3 == 0:
+            weight *= 2
+        weights.append(weight)
     return build.rng.choices(candidates, weights=weights)[0]

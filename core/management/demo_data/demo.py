@@ -1,9 +1,10 @@
-"""Runs the builders in order, one clinic group in one transaction."""
+"""Runs the builders in order: a clinic group that is not there yet, or one whose calendar has run dry."""
 
 from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.hashers import make_password
@@ -12,9 +13,9 @@ from django.utils import timezone
 
 from core.demo_accounts import DEMO_PASSWORD
 from core.management.demo_data import build as building
-from core.management.demo_data import calendar, happenings, messages, people, timelines, visits
+from core.management.demo_data import calendar, extras, happenings, messages, money, people, timelines, visits
 from core.management.demo_data.build import Build
-from core.management.demo_data.clinics import CLINICS, ClinicPlan
+from core.management.demo_data.clinics import ClinicPlan
 from core.models import Tenant
 from core.tenancy import tenant_scope
 from notifications import default_words
@@ -24,20 +25,12 @@ from notifications import default_words
 class Counts:
     """What was made for one clinic group."""
 
-    name: str
-    patients: int
-    appointments: int
-    messages: int
-
-
-def missing() -> list[ClinicPlan]:
-    """The demo clinics that are not there yet."""
-    there = set(Tenant.objects.filter(slug__in=[plan.slug for plan in CLINICS]).values_list("slug", flat=True))
-    return [plan for plan in CLINICS if plan.slug not in there]
+    appointments: int = 0
+    messages: int = 0
 
 
 def build_clinic(plan: ClinicPlan, *, now: dt.datetime | None = None) -> Counts:
-    """One clinic group with all its people and its last month, as of ``now``."""
+    """One clinic group with all its people and its last month, as of ``now``; in one transaction."""
     moment = now or timezone.now()
     tenant = Tenant(
         slug=plan.slug, name_en=plan.name.en, name_ar=plan.name.ar, created_at=moment - dt.timedelta(days=730)
@@ -56,7 +49,28 @@ def build_clinic(plan: ClinicPlan, *, now: dt.datetime | None = None) -> Counts:
             build.today - dt.timedelta(days=calendar.PAST_DAYS),
             build.today + dt.timedelta(days=calendar.FUTURE_DAYS),
         )
-        history = visits.build_visits(build, calendar.fill(build, crowd, days))
-        happened = list(happenings.of_visits(build, crowd, history))
-        post = messages.build_messages(build, crowd, happened, timelines.outage_of(build, days))
-    return Counts(plan.name.en, len(crowd.patients), len(history.lives), len(post.messages))
+        return live_through(build, crowd, days, is_first=True)
+
+
+def live_through(
+    build: Build, crowd: people.People, days: Sequence[dt.date], *, taken: calendar.Taken = (), is_first: bool = False
+) -> Counts:
+    """Fills those days with visits, and writes everything that came of them until now."""
+    history = visits.build_visits(build, calendar.fill(build, crowd, days, taken))
+    books = money.build_money(build, crowd, history)
+    happened = [
+        *happenings.of_visits(build, crowd, history),
+        *money.of_books(build, crowd, books),
+        *extras.results(build, crowd, history),
+    ]
+    if not is_first:
+        post = messages.build_messages(build, crowd, happened)
+    else:
+        post = messages.build_messages(
+            build,
+            crowd,
+            [*happened, extras.alert(build)],
+            notes=extras.notes(build, crowd),
+            outage=timelines.outage_of(build, days),
+        )
+    return Counts(len(history.lives), len(post.messages))

@@ -40,9 +40,7 @@ KEYS = {
 }
 NO_REASON = Words("a change in the clinic's schedule", "تغيير في جدول العيادة")
 PATIENTS_WISH = Words("at the patient's request", "بناءً على طلب المراجع")
-NO_NEXT_STEPS = Words(
-    "Please follow what was agreed during the visit.", "نرجو اتباع ما تم الاتفاق عليه خلال الزيارة."
-)
+NO_NEXT_STEPS = Words("Please follow what was agreed during the visit.", "نرجو اتباع ما تم الاتفاق عليه خلال الزيارة.")
 ASK = Words("Please confirm or cancel", "نرجو التأكيد أو الإلغاء")
 SHOW = Words("Details", "التفاصيل")
 
@@ -56,7 +54,7 @@ class Happening:
     dedupe: str
     context: Mapping[str, Any]
     object_type: str
-    object_id: uuid.UUID
+    object_id: uuid.UUID | None
     version: int = 0
     actor: User | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
@@ -78,9 +76,7 @@ def reader_of(build: Build, people: People, patient: Patient) -> Patient | Guard
     return bond.guardian if bond is not None and bond.verified_at is not None else None
 
 
-def base_context(
-    build: Build, people: People, patient: Patient, location: Location, number: str
-) -> dict[str, Any]:
+def base_context(build: Build, people: People, patient: Patient, location: Location, number: str) -> dict[str, Any]:
     """The placeholders that every message of a clinic may use."""
     return {
         "patient_name": patient,

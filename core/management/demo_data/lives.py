@@ -68,48 +68,57 @@ class Life:
 
 def live(build: Build, slot: Slot) -> Life:
     """Rolls the dice for one visit up to the present moment."""
-    return _Roll(build, slot).life()
+    visit = Appointment(
+        id=build.new_id(),
+        tenant=build.tenant,
+        patient=slot.patient,
+        provider=build.users[slot.plan.email],
+        location=slot.location,
+        department=build.departments[slot.department],
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        notes=build.rng.choice(names.NOTES) if build.chance(0.3) else "",
+        booked_by=build.rng.choice(build.staff(Role.FRONT_DESK)),
+    )
+    return _Roll(build, visit).life()
+
+
+def finish(build: Build, visit: Appointment) -> Life:
+    """Rolls on for a visit whose time has passed; the life holds the new steps only."""
+    roll = _Roll(build, visit)
+    roll.steps.append(Step(visit.updated_at, visit.status, visit.version, visit.starts_at, None))
+    roll.happen()
+    life = roll.done()
+    return Life(visit, life.steps[1:])
 
 
 class _Roll:
-    def __init__(self, build: Build, slot: Slot) -> None:
+    def __init__(self, build: Build, visit: Appointment) -> None:
         self.build = build
-        self.slot = slot
+        self.visit = visit
         self.steps: list[Step] = []
-        self.visit = Appointment(
-            id=build.new_id(),
-            tenant=build.tenant,
-            patient=slot.patient,
-            provider=build.users[slot.plan.email],
-            location=slot.location,
-            department=build.departments[slot.department],
-            starts_at=slot.starts_at,
-            ends_at=slot.ends_at,
-            notes=build.rng.choice(names.NOTES) if build.chance(0.3) else "",
-            booked_by=build.rng.choice(build.staff(Role.FRONT_DESK)),
-        )
 
     def life(self) -> Life:
         self._book()
         if self._died_before():
             self._cancel_for_good()
-            return self._done()
+            return self.done()
         if self.build.chance(MOVED):
             self._move()
         if self.build.chance(CANCELLED) and self._cancel():
-            return self._done()
+            return self.done()
         self._confirm()
-        self._happen()
-        return self._done()
+        self.happen()
+        return self.done()
 
     # --- before the visit -------------------------------------------------------------------------------------------
 
     def _book(self) -> None:
-        start = self.slot.starts_at
+        start = self.visit.starts_at
         latest = min(start - 2 * HOUR, self.build.now - 10 * MINUTE)
         if self._died_before():
-            assert self.slot.patient.deceased_at is not None
-            latest = self.build.at(self.slot.patient.deceased_at, dt.time()) - 6 * HOUR
+            assert self.visit.patient.deceased_at is not None
+            latest = self.build.at(self.visit.patient.deceased_at, dt.time()) - 6 * HOUR
         earliest = start - (20 * HOUR if self.build.chance(SAME_DAY) else 12 * DAY)
         at = self._office_time(min(earliest, latest - HOUR), latest)
         self._step(at, S.BOOKED, self.visit.booked_by)
@@ -148,14 +157,14 @@ class _Roll:
         return True
 
     def _died_before(self) -> bool:
-        died = self.slot.patient.deceased_at
-        return died is not None and self.slot.starts_at.astimezone(self.build.zone).date() >= died
+        died = self.visit.patient.deceased_at
+        return died is not None and self.visit.starts_at.astimezone(self.build.zone).date() >= died
 
     def _cancel_for_good(self) -> None:
         """The family called the clinic on the day."""
-        died = self.slot.patient.deceased_at
+        died = self.visit.patient.deceased_at
         assert died is not None
-        at = self.build.between(self.build.at(died, dt.time(9, 5)), self.slot.starts_at - 10 * MINUTE)
+        at = self.build.between(self.build.at(died, dt.time(9, 5)), self.visit.starts_at - 10 * MINUTE)
         self.visit.cancelled_by = By.CLINIC
         at = min(at, self.build.at(died, dt.time(16, 30)))
         self._step(at, S.CANCELLED, self.visit.booked_by, self._words(names.DEATH), {"by": By.CLINIC.value})
@@ -183,38 +192,51 @@ class _Roll:
 
     # --- the visit itself -------------------------------------------------------------------------------------------
 
-    def _happen(self) -> None:
+    def happen(self) -> None:
+        """Stays away, or comes, is seen and goes; as far as that lies before now."""
         build, visit, now = self.build, self.visit, self.build.now
-        desk, provider = visit.booked_by, visit.provider
-        if build.chance(NO_SHOW):
-            at = build.after(visit.starts_at, 16 * 60, 40 * 60)
-            if at < now:
-                visit.no_show_at = at
-                self._step(at, S.NO_SHOW, desk)
+        if visit.arrived_at is None:
+            if build.chance(NO_SHOW):
+                self._stay_away()
+                return
+            self._arrive()
+        if visit.arrived_at is not None and visit.started_at is None:
+            started = max(build.after(visit.starts_at, 0, 5 * 60), visit.arrived_at + MINUTE)
+            if started < now:
+                visit.started_at = started
+                self._step(started, S.IN_PROGRESS, visit.provider)
+        if visit.started_at is None:
             return
-        arrived = max(build.after(visit.starts_at, -18 * 60, 3 * 60), self.steps[-1].at + MINUTE)
-        if arrived >= now:
-            return
-        visit.arrived_at = arrived
-        self._step(arrived, S.ARRIVED, desk)
-        started = max(build.after(visit.starts_at, 0, 5 * 60), arrived + MINUTE)
-        if started >= now:
-            return
-        visit.started_at = started
-        self._step(started, S.IN_PROGRESS, provider)
-        completed = build.after(visit.ends_at, -6 * 60, -10)
+        completed = max(build.after(visit.ends_at, -6 * 60, -10), visit.started_at + 5 * MINUTE)
         if completed >= now:
             return
         visit.completed_at = completed
         steps = {"next_steps": self._words(build.rng.choice(names.NEXT_STEPS))} if build.chance(0.8) else {}
-        self._step(completed, S.COMPLETED, provider, "", steps)
+        self._step(completed, S.COMPLETED, visit.provider, "", steps)
+
+    def _stay_away(self) -> None:
+        at = self.build.after(self.visit.starts_at, 16 * 60, 40 * 60)
+        if at < self.build.now:
+            self.visit.no_show_at = at
+            self._step(at, S.NO_SHOW, self.visit.booked_by)
+
+    def _arrive(self) -> None:
+        build, visit, now = self.build, self.visit, self.build.now
+        arrived = max(build.after(visit.starts_at, -18 * 60, 3 * 60), self.steps[-1].at + MINUTE)
+        if now <= arrived and visit.starts_at < now + 50 * MINUTE and build.chance(0.7):
+            # Early birds, so that the waiting room is never empty when somebody looks.
+            arrived = max(build.after(now, -15 * 60, -2 * 60), self.steps[-1].at + MINUTE)
+        if arrived < now:
+            visit.arrived_at = arrived
+            self._step(arrived, S.ARRIVED, visit.booked_by)
 
     # --- helpers ----------------------------------------------------------------------------------------------------
 
-    def _done(self) -> Life:
+    def done(self) -> Life:
         first, last = self.steps[0], self.steps[-1]
         self.visit.status = last.to
-        self.visit.created_at, self.visit.updated_at = first.at, last.at
+        self.visit.created_at = self.visit.created_at or first.at
+        self.visit.updated_at = last.at
         return Life(self.visit, self.steps)
 
     def _step(
@@ -226,7 +248,7 @@ class _Roll:
 
     def _words(self, pair: Pair) -> str:
         """The desk writes the reason in the language of the patient."""
-        return pair.ar if self.slot.patient.language == Language.ARABIC else pair.en
+        return pair.ar if self.visit.patient.language == Language.ARABIC else pair.en
 
     def _office_time(self, low: dt.datetime, high: dt.datetime) -> dt.datetime:
         """A moment between the two when somebody is at the desk, if there is one."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.management.demo_data import build as building
+from core.management.demo_data import extras
 from core.management.demo_data.build import Build
 from core.management.demo_data.happenings import BELL_DAYS, Happening, reader_of
 from core.management.demo_data.people import People
@@ -46,14 +47,27 @@ class Post:
     bells: list[Notification] = field(default_factory=list)
 
 
-def build_messages(build: Build, people: People, happenings: Iterable[Happening], outage: Outage | None) -> Post:
+def build_messages(
+    build: Build,
+    people: People,
+    happenings: Iterable[Happening],
+    *,
+    notes: Sequence[extras.Note] = (),
+    outage: Outage | None = None,
+) -> Post:
     """Writes and saves the month."""
     writer = _Writer(build, people, outage)
     for happening in sorted(happenings, key=lambda one: (one.at, one.key)):
         writer.tell(happening)
+    for note in notes:
+        writer.by_hand(note)
     post = writer.post
-    states = _read_bells(build, post.bells)
-    building.save(post.events, post.messages, post.logs, post.bells, states)
+    answers = extras.replies(build, post.messages)
+    for _reply, happening in answers:
+        writer.tell(happening)
+    _read_bells(build, post.bells)
+    building.save(post.events, post.messages, post.logs, [reply for reply, _happening in answers], post.bells)
+    _count_bells(build, post.bells)
     return post
 
 
@@ -92,11 +106,25 @@ class _Writer:
             for user in happening.users.get(delivery.audience, ()):
                 self._to_user(event, entry, delivery, happening, user)
 
+    def by_hand(self, note: extras.Note) -> None:
+        """A single message to one patient, typed at the desk; it belongs to no event."""
+        wishes = self.people.preferences[note.patient.pk]
+        channel = next((c for c in preferred_order(wishes) if c != Channel.EMAIL), Channel.SMS)
+        reader = self._reader(note.patient, note.at)
+        message = self._message(None, None, channel, NotificationType.GENERAL, "", note.at)
+        message.dedupe_key = f"send:{message.pk}"
+        message.patient, message.sent_by, message.body = note.patient, note.author, note.body
+        message.language = note.patient.language
+        if not isinstance(reader, Reason):
+            message.guardian = reader if isinstance(reader, Guardian) else None
+            message.recipient, message.language = reader.phone, reader.language
+        self._words(message, None, {})
+        refusal = self._refusal(note.patient, reader, channel, NotificationType.GENERAL)
+        self.post.logs += self._run(message, refusal, {}).rows
+
     # --- patients ---------------------------------------------------------------------------------------------------
 
-    def _to_patient(
-        self, event: NotificationEvent, entry: EventType, delivery: Delivery, happening: Happening
-    ) -> None:
+    def _to_patient(self, event: NotificationEvent, entry: EventType, delivery: Delivery, happening: Happening) -> None:
         patient = happening.patient
         if patient is None:
             return
@@ -187,9 +215,7 @@ class _Writer:
             return Reason.DECEASED
         return reader_of(self.build, self.people, patient) or Reason.GUARDIAN_UNVERIFIED
 
-    def _refusal(
-        self, patient: Patient, reader: Patient | Guardian | Reason, channel: str, kind: str
-    ) -> Reason | None:
+    def _refusal(self, patient: Patient, reader: Patient | Guardian | Reason, channel: str, kind: str) -> Reason | None:
         if isinstance(reader, Reason):
             return reader
         wishes: NotificationPreference = self.people.preferences[patient.pk]
@@ -238,7 +264,7 @@ class _Writer:
                 message=words(bell.body_en, "en"),
                 message_ar=words(bell.body_ar, "ar"),
                 notification_type=bell.level,
-                related_object_type=event.object_type,
+                related_object_type=event.object_type or None,
                 related_object_id=event.object_id,
                 dedupe_key=f"event:{event.pk}",
                 created_at=event.processed_at,
@@ -249,24 +275,29 @@ class _Writer:
     # --- rows -------------------------------------------------------------------------------------------------------
 
     def _message(
-        self, event: NotificationEvent, happening: Happening, channel: str, kind: str, dedupe_key: str, at: dt.datetime
+        self,
+        event: NotificationEvent | None,
+        happening: Happening | None,
+        channel: str,
+        kind: str,
+        dedupe_key: str,
+        at: dt.datetime,
     ) -> Message:
         message = Message(
             id=self.build.new_id(),
             tenant=self.build.tenant,
             event=event,
             notification_type=kind,
-            object_type=happening.object_type,
-            object_id=happening.object_id,
-            object_version=happening.version,
             channel=channel,
-            expires_at=happening.useful_until,
             dedupe_key=dedupe_key,
             created_at=at,
             updated_at=at,
         )
         message.conversation_id = message.pk
-        if happening.location is not None:
+        if happening is not None:
+            message.object_type, message.object_id = happening.object_type, happening.object_id
+            message.object_version, message.expires_at = happening.version, happening.useful_until
+        if happening is not None and happening.location is not None:
             place = happening.location
             message.sender = {
                 Channel.SMS: place.sms_sender,
@@ -298,25 +329,31 @@ class _Writer:
         return line
 
 
-def _read_bells(build: Build, bells: Sequence[Notification]) -> list[BellState]:
-    """All but the latest few of each user were read; the counters say the same."""
+def _read_bells(build: Build, bells: Sequence[Notification]) -> None:
+    """All but the latest few of each user were read."""
     by_user: dict[Any, list[Notification]] = {}
     for bell in bells:
         by_user.setdefault(bell.user.pk, []).append(bell)
-    states = []
-    for user in build.users.values():
-        rows = sorted(by_user.get(user.pk, []), key=lambda bell: bell.created_at)
+    for found in by_user.values():
+        rows = sorted(found, key=lambda bell: bell.created_at)
         unread = min(build.rng.randint(*UNREAD), len(rows))
         for bell in rows[: len(rows) - unread]:
             bell.is_read = True
             bell.read_at = bell.updated_at = min(build.after(bell.created_at, 20, 5400), build.now)
-        states.append(
-            BellState(
-                id=build.new_id(),
-                tenant=build.tenant,
-                user=user,
-                unread=unread,
-                version=2 * len(rows) - unread,
-            )
-        )
-    return states
+
+
+def _count_bells(build: Build, bells: Sequence[Notification]) -> None:
+    """The counters, one change for each new row and each that was read, as ``notifications.inbox`` keeps them."""
+    states = {state.user_id: state for state in BellState.objects.all()}
+    new = [
+        BellState(id=build.new_id(), tenant=build.tenant, user=user)
+        for user in build.users.values()
+        if user.pk not in states
+    ]
+    states |= {state.user_id: state for state in new}
+    for bell in bells:
+        state = states[bell.user.pk]
+        state.unread += 0 if bell.is_read else 1
+        state.version += 2 if bell.is_read else 1
+    building.save(new)
+    BellState.objects.bulk_update(states.values(), ["unread", "version"])

@@ -69,12 +69,42 @@ PATIENT_CANCELS = (
 )
 DEATH = Pair("The family has told us of the patient's death", "أبلغتنا الأسرة بوفاة المريض")
 NEXT_STEPS = (
-    Pair("Do the exercises at home twice a day. See you in a week.", "كرر التمارين في المنزل مرتين يوميًا. نراكم بعد أسبوع."),
+    Pair(
+        "Do the exercises at home twice a day. See you in a week.",
+        "كرر التمارين في المنزل مرتين يوميًا. نراكم بعد أسبوع.",
+    ),
     Pair("Take the medicine for five days and drink plenty of water.", "تناول الدواء خمسة أيام وأكثر من شرب الماء."),
     Pair("Please book a follow-up visit in two weeks.", "نرجو حجز موعد متابعة بعد أسبوعين."),
     Pair("The laboratory will have the results in three days.", "تظهر نتائج المختبر خلال ثلاثة أيام."),
 )
-NOTES = ("First visit", "Follow-up", "Brings earlier reports", "Needs a ground-floor room", "Insurance card to be checked")
+HAND_WRITTEN = (
+    Pair(
+        "Please bring your insurance card to your next visit. Thank you.",
+        "نرجو إحضار بطاقة التأمين في الزيارة القادمة. شكرًا لكم.",
+    ),
+    Pair(
+        "You left a folder with reports at the reception. We keep it for you.",
+        "نسيتم ملف التقارير لدى الاستقبال، وهو محفوظ لدينا.",
+    ),
+    Pair(
+        "The entrance is closed for repairs this week; please use the door beside the pharmacy.",
+        "المدخل مغلق للصيانة هذا الأسبوع، نرجو استخدام الباب المجاور للصيدلية.",
+    ),
+)
+REPLIES = (
+    Pair("Thank you", "شكرًا لكم"),
+    Pair("Ok, see you then", "تمام، نراكم على خير"),
+    Pair("Can we come half an hour later?", "ممكن نتأخر نصف ساعة؟"),
+    Pair("Is there parking at the branch?", "هل يوجد مواقف عند الفرع؟"),
+    Pair("Yes", "نعم"),
+)
+NOTES = (
+    "First visit",
+    "Follow-up",
+    "Brings earlier reports",
+    "Needs a ground-floor room",
+    "Insurance card to be checked",
+)
 SERVICES = {
     "FAM": (Pair("Family medicine consultation", "استشارة طب الأسرة"), 20000),
     "PED": (Pair("Paediatric consultation", "استشارة طب الأطفال"), 25000),

@@ -53,7 +53,7 @@ class Trouble:
 
 BUSY = Trouble("503", "The provider is not available.")
 NO_SUCH_NUMBER = Trouble("21211", "This is not a phone number.")
-UNREACHABLE = Trouble("30005", "The number is unknown or no longer in use.")
+UNREACHABLE = Trouble("30006", "The number is a landline, or its carrier cannot be reached.")
 NO_SUCH_MAILBOX = Trouble("550", "There is no such mailbox.")
 
 _FATES: dict[str, tuple[tuple[Fate, ...], tuple[int, ...]]] = {

@@ -65,10 +65,7 @@ def _number(build: Build, lives: Sequence[Life]) -> None:
     for life in lives:
         year = life.visit.created_at.astimezone(build.zone).year
         if year not in counters:
-            name = f"appointment:{year}"
-            counters[year] = NumberSequence.objects.filter(tenant=build.tenant, name=name).first() or NumberSequence(
-                id=build.new_id(), tenant=build.tenant, name=name
-            )
+            counters[year] = build.counter(f"appointment:{year}")
         counters[year].value += 1
         life.visit.number = f"APT-{year}-{counters[year].value:06d}"
     for counter in counters.values():
@@ -98,9 +95,7 @@ def _links(build: Build, history: History, life: Life) -> None:
     for version in range(1, life.visit.version + 1):
         began = life.version_began(version)
         used = next((s for s in life.steps if s.version == version and s.at > began.at and s.actor is None), None)
-        ended = next(
-            (s for s in life.steps if s.at > began.at and (s.version > version or s.to not in AWAITED)), None
-        )
+        ended = next((s for s in life.steps if s.at > began.at and (s.version > version or s.to not in AWAITED)), None)
         history.codes[life.visit.pk, version] = ConfirmationToken(
             id=build.new_id(),
             tenant=build.tenant,
