@@ -117,3 +117,13 @@ def untold(news: list[Message]) -> Message | None:
     if any(message.status == Status.FAILED and message.next_attempt_at is not None for message in news):
         return None
     return next((message for message in news if message.status in PROBLEMS), news[0])
+
+
+def telling(messages: list[Message]) -> Message | None:
+    """Of the copies of one object's latest news (see ``by_object``), the one that got furthest."""
+    rank = [Status.READ, Status.DELIVERED, Status.SENT, Status.SENDING, Status.QUEUED]
+    return min(
+        latest_news(messages),
+        key=lambda copy: rank.index(Status(copy.status)) if copy.status in rank else len(rank),
+        default=None,
+    )

@@ -1,0 +1,186 @@
+"""Forms of the patient pages. They parse and check what a person typed; the services write."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from core import phone
+from core.models import ConsentVerification, Guardianship, Language, Patient
+from core.models.patient import Gender
+from core.selectors import western_digits
+from notifications.models import NotificationPreference
+from notifications.preferences import FIELDS as PREFERENCE_FIELDS
+
+
+class PhoneField(forms.CharField):
+    """A mobile number as people type it; clean data is E.164 text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        attrs = {"type": "tel", "dir": "ltr", "inputmode": "tel", "autocomplete": "off", "placeholder": "05X XXX XXXX"}
+        super().__init__(max_length=40, widget=forms.TextInput(attrs=attrs), **kwargs)
+
+    def clean(self, value: Any) -> str:
+        typed: str = super().clean(value)
+        return phone.to_e164(typed) if typed else ""
+
+    def prepare_value(self, value: Any) -> Any:
+        return phone.display(value) if isinstance(value, str) and value.startswith("+") else value
+
+
+class DayField(forms.DateField):
+    """A date: the browser's own picker, and Arabic digits where somebody types it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+        super().__init__(widget=widget, input_formats=["%Y-%m-%d", "%d/%m/%Y"], **kwargs)
+
+    def to_python(self, value: Any) -> dt.date | None:
+        return super().to_python(western_digits(value) if isinstance(value, str) else value)
+
+
+def _text(label: Any, *, direction: str = "auto", required: bool = False, max_length: int = 200) -> forms.CharField:
+    widget = forms.TextInput(attrs={"dir": direction, "autocomplete": "off"})
+    return forms.CharField(label=label, max_length=max_length, required=required, widget=widget)
+
+
+def _email() -> forms.EmailField:
+    widget = forms.EmailInput(attrs={"dir": "ltr", "autocomplete": "off"})
+    return forms.EmailField(label=_("Email"), required=False, max_length=254, widget=widget)
+
+
+class PatientForm(forms.Form):
+    """The patient's own data. Which of both names is given does not matter, one must be."""
+
+    name_en = _text(_("Name in English"), direction="ltr")
+    name_ar = _text(_("Name in Arabic"), direction="rtl")
+    birth_date = DayField(label=_("Date of birth"))
+    gender = forms.ChoiceField(label=_("Gender"), choices=Gender.choices, widget=forms.RadioSelect)
+    phone = PhoneField(label=_("Mobile phone"), required=False)
+    phone_alternative = PhoneField(label=_("Other phone"), required=False)
+    email = _email()
+    language = forms.ChoiceField(label=_("Language"), choices=Language.choices)
+
+    @classmethod
+    def initial_of(cls, patient: Patient) -> dict[str, Any]:
+        return {name: getattr(patient, name) for name in cls.base_fields}
+
+    def clean_birth_date(self) -> dt.date:
+        day: dt.date = self.cleaned_data["birth_date"]
+        if day > timezone.localdate():
+            raise forms.ValidationError(_("The date of birth is in the future."))
+        return day
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if not data.get("name_en") and not data.get("name_ar") and not {"name_en", "name_ar"} & set(self.errors):
+            self.add_error("name_en", _("A name is needed, in English or in Arabic."))
+        return data
+
+
+class GuardianForm(forms.Form):
+    """Who speaks for a minor. Left empty as a whole, it means nobody yet."""
+
+    kind = forms.ChoiceField(label=_("Relation"), choices=Guardianship.Kind.choices, required=False)
+    name_en = _text(_("Guardian's name in English"), direction="ltr")
+    name_ar = _text(_("Guardian's name in Arabic"), direction="rtl")
+    phone = PhoneField(label=_("Guardian's mobile phone"), required=False)
+    email = _email()
+    language = forms.ChoiceField(label=_("Guardian's language"), choices=Language.choices, required=False)
+    is_verified = forms.BooleanField(
+        label=_("I have checked a document that shows the guardianship"),
+        required=False,
+        help_text=_("Until this is checked, nobody gets messages about a minor."),
+    )
+
+    def __init__(self, *args: Any, guardianship: Guardianship | None = None, **kwargs: Any) -> None:
+        self.guardianship = guardianship
+        if guardianship is not None:
+            guardian = guardianship.guardian
+            kwargs["initial"] = {
+                "kind": guardianship.kind,
+                "name_en": guardian.name_en,
+                "name_ar": guardian.name_ar,
+                "phone": guardian.phone,
+                "email": guardian.email,
+                "language": guardian.language,
+                "is_verified": guardianship.verified_at is not None,
+                **kwargs.get("initial", {}),
+            }
+        super().__init__(*args, **kwargs)
+        if guardianship is not None:
+            # Another relation is another guardianship, and a check cannot be unmade here: remove the guardian instead.
+            self.fields["kind"].disabled = True
+            self.fields["is_verified"].disabled = guardianship.verified_at is not None
+
+    @property
+    def is_given(self) -> bool:
+        data = getattr(self, "cleaned_data", {})
+        return self.guardianship is not None or any(data.get(name) for name in ("name_en", "name_ar", "phone", "email"))
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        self.cleaned_data = data
+        if not self.is_given:
+            if data.get("is_verified"):
+                self.add_error("name_en", _("Write down who the guardian is."))
+            return data
+        if not data.get("name_en") and not data.get("name_ar") and not {"name_en", "name_ar"} & set(self.errors):
+            self.add_error("name_en", _("A name is needed, in English or in Arabic."))
+        if not data.get("phone") and not data.get("email") and not {"phone", "email"} & set(self.errors):
+            self.add_error("phone", _("The guardian needs a mobile phone or an email to be told."))
+        data["kind"] = data.get("kind") or Guardianship.Kind.OTHER
+        data["language"] = data.get("language") or Language.ARABIC
+        return data
+
+
+class PreferenceForm(forms.ModelForm):
+    """What the patient wants to get, and how. ``cleaned_data`` goes to ``notifications.preferences``."""
+
+    class Meta:
+        model = NotificationPreference
+        fields = PREFERENCE_FIELDS
+
+    CHANNELS = ("sms_enabled", "whatsapp_enabled", "email_enabled")
+    TYPES = (
+        "reminders_enabled",
+        "confirmations_enabled",
+        "results_enabled",
+        "billing_enabled",
+        "marketing_enabled",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["preferred_language"].choices = [("", _("As in the patient's file")), *Language.choices]
+        self.fields["preferred_language"].label = _("Language of messages")
+        self.fields["preferred_language"].help_text = ""
+        self.fields["preferred_channel"].choices = NotificationPreference._meta.get_field("preferred_channel").choices
+        self.fields["marketing_enabled"].help_text = _("Only when the patient has agreed to it.")
+
+    def channels(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.CHANNELS]
+
+    def types(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.TYPES]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        switches = {"SMS": "sms_enabled", "WHATSAPP": "whatsapp_enabled", "EMAIL": "email_enabled"}
+        preferred = data.get("preferred_channel")
+        if preferred and any(data[name] for name in self.CHANNELS) and not data[switches[preferred]]:
+            self.add_error("preferred_channel", _("This channel is switched off below. Choose one that is on."))
+        return data
+
+
+class ConsentForm(forms.Form):
+    """The outcome of checking a treatment consent."""
+
+    status = forms.ChoiceField(
+        choices=[(value, label) for value, label in ConsentVerification.Status.choices if value != "EXPIRED"]
+    )
+    valid_until = DayField(label=_("Valid until"), required=False)

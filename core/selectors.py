@@ -1,0 +1,104 @@
+"""Reads of patients that several pages use: search as people type it, and who cannot be reached.
+
+Must never import anything of the other apps.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from core import phone
+from core.models import Guardianship, Patient, Tenant, User
+
+_WESTERN_DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹", "01234567890123456789")
+# Letters that people write one for the other; short vowels and the stretching mark may stand between any two.
+_ALIKE = ("اأإآٱ", "هة", "يىئ", "وؤ")
+_MARKS = "[\u0640\u064b-\u0652\u0670]*"
+_ARABIC = re.compile("[\u0621-\u064a]")
+_DIGITS = re.compile(r"\d+", re.ASCII)
+
+
+def zone_of(user: User) -> zoneinfo.ZoneInfo:
+    """The wall clock of the place where the user works."""
+    return user.location.zone if user.location is not None else zoneinfo.ZoneInfo(settings.TIME_ZONE)
+
+
+def western_digits(text: str) -> str:
+    """``٠٥٠`` → ``050``."""
+    return text.translate(_WESTERN_DIGITS)
+
+
+def matching(text: str, prefix: str = "") -> Q:
+    """What a person typed → patients: a name in either script, a file number, a phone in any form, an email.
+
+    ``prefix`` is the path from the row that is searched to its patient (``"patient__"``). Each word of a name may
+    stand anywhere: “Mutairi Sara” finds Sara Al-Mutairi; «احمد» finds «أحمد».
+    """
+    typed = western_digits(text).strip()
+    names = Q()
+    for word in typed.split():
+        if _ARABIC.search(word):
+            names &= Q(**{f"{prefix}name_ar__iregex": _arabic_pattern(word)})
+        else:
+            names &= Q(**{f"{prefix}name_en__icontains": word})
+    wanted = names | Q(**{f"{prefix}mrn__iexact": typed}) | Q(**{f"{prefix}email__icontains": typed})
+    for number in phone_fragments(typed):
+        wanted |= Q(**{f"{prefix}phone__contains": number}) | Q(**{f"{prefix}phone_alternative__contains": number})
+    return wanted
+
+
+def phone_fragments(typed: str) -> list[str]:
+    """The E.164 number, or a part of one; empty when the text is no number. ``050 12`` looks for ``5012``."""
+    try:
+        return [phone.to_e164(typed)]
+    except ValidationError:
+        digits = "".join(_DIGITS.findall(typed))
+        is_number = not re.search(r"[^\d\s()+.\-]", typed)
+        # Two digits match half of the clinic.
+        return [digits.removeprefix("00").lstrip("0")] if is_number and len(digits) >= 3 else []
+
+
+def _arabic_pattern(word: str) -> str:
+    """A pattern in which أ, إ, آ and ا are one letter, and so on. The marks are optional."""
+    parts = []
+    for char in word:
+        group = next((alike for alike in _ALIKE if char in alike), "")
+        parts.append(f"[{group}]" if group else re.escape(char))
+    return _MARKS.join(parts)
+
+
+def duplicates_of(*, phone_number: str, birth_date: dt.date, except_pk: object = None) -> QuerySet[Patient]:
+    """Patients born that day with that phone, their own or a guardian's. A hint, no proof: twins share both."""
+    same_phone = Q(phone=phone_number) | Q(guardianships__guardian__phone=phone_number)
+    rows = Patient.objects.filter(same_phone, birth_date=birth_date, merged_into=None)
+    return rows.exclude(pk=except_pk).distinct()
+
+
+def unreachable(tenant: Tenant) -> Q:
+    """Patients whose reader has neither phone nor email, as a condition on ``Patient`` rows.
+
+    The rule of ``core.contacts.contact_for`` in SQL, so that a list need not ask for each row; a test holds the two
+    together.
+    """
+    today = timezone.localdate()
+    adult_since = _years_before(today, tenant.age_of_majority)
+    speaking = Guardianship.objects.filter(
+        patient=OuterRef("pk"), is_primary=True, receives_messages=True, verified_at__isnull=False
+    ).exclude(guardian__phone="", guardian__email="")
+    is_adult = Q(birth_date__lte=adult_since)
+    return (is_adult & Q(phone="", email="")) | (~is_adult & ~Q(Exists(speaking)))
+
+
+def _years_before(day: dt.date, years: int) -> dt.date:
+    """The birth date of somebody who turns that old today; 29 February counts from 1 March."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return day.replace(year=day.year - years, day=28)

@@ -1,0 +1,308 @@
+"""The patient pages: list, file, create and edit, guardians, consent. Roof: may import every app."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages as notes
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from appointments import selectors as visits
+from appointments.models import Appointment
+from appointments.states import AWAITED
+from core import consent, patients, phone, selectors
+from core.access import Can, get_or_404, require
+from core.errors import DomainError
+from core.forms import ConsentForm, GuardianForm, PatientForm, PreferenceForm
+from core.models import Guardian, Guardianship, Patient, SubFile, User
+from core.views.reader import reader_of
+from finance.selectors import invoices_of_patient
+from notifications import gate, preferences
+from notifications import selectors as messages
+
+PAGE_SIZE = 25
+# As many rows of each kind as a file's page shows; the lists have the rest.
+SHOWN = 5
+
+
+@require(Can.SEE_PATIENTS)
+def patient_list(request: HttpRequest) -> HttpResponse:
+    """Search by name in both scripts, file number, phone in any form. The table alone when htmx asks for it."""
+    typed = request.GET.get("q", "").strip()[:100]
+    next_visit = Appointment.objects.filter(
+        patient=OuterRef("pk"), status__in=AWAITED, starts_at__gt=timezone.now()
+    ).order_by("starts_at")
+    rows = Patient.objects.filter(merged_into=None).annotate(next_visit=Subquery(next_visit.values("starts_at")[:1]))
+    if typed:
+        rows = rows.filter(selectors.matching(typed))
+    page = Paginator(rows.order_by("name_en", "pk"), PAGE_SIZE).get_page(request.GET.get("page"))
+    template = "core/partials/patient_list_partial.html" if request.htmx else "core/patient_list.html"
+    response = render(request, template, {"page": page, "typed": typed, "location": request.user.location})
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+@require(Can.SEE_PATIENTS)
+def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """The file: who it is, who is told, what was agreed, visits, invoices and messages."""
+    patient = get_or_404(Patient.objects.select_related("tenant", "merged_into"), pk)
+    preference = gate.preference_of(patient)
+    now = timezone.now()
+    own_visits = visits.of_patient(request.user, patient)
+    return render(
+        request,
+        "core/patient_detail.html",
+        {
+            "patient": patient,
+            "preference": preference,
+            "reader": reader_of(patient, preference),
+            **_family(patient),
+            "subfiles": _subfiles(patient),
+            "upcoming": own_visits.filter(starts_at__gt=now).order_by("starts_at", "pk")[:SHOWN],
+            "past": own_visits.filter(starts_at__lte=now)[:SHOWN],
+            "invoices": invoices_of_patient(request.user, patient)[:SHOWN],
+            "sent": messages.messages_of(patient)[:SHOWN],
+            "replies": messages.replies_of(patient)[:SHOWN],
+            "edit_url": reverse("core:patient_update", args=[patient.pk]),
+            "location": request.user.location,
+        },
+    )
+
+
+@require(Can.EDIT_PATIENTS)
+def patient_create(request: HttpRequest) -> HttpResponse:
+    """A new file, with guardian and preferences, in one form."""
+    return _edit(request, None)
+
+
+@require(Can.EDIT_PATIENTS)
+def patient_update(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    return _edit(request, get_or_404(Patient.objects.select_related("tenant"), pk))
+
+
+@require(Can.EDIT_PATIENTS)
+@require_POST
+def patient_duplicates(request: HttpRequest) -> HttpResponse:
+    """A hint while the form is filled in. POST, so that the phone stays out of addresses and logs."""
+    found = _duplicates(
+        request.POST.get("phone") or request.POST.get("guardian-phone") or "",
+        request.POST.get("birth_date") or "",
+        except_pk=request.POST.get("patient") or None,
+    )
+    return render(request, "core/partials/patient_duplicates.html", {"duplicates": found})
+
+
+@require(Can.EDIT_PATIENTS)
+def guardian_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """One more guardian for a patient."""
+    patient = get_or_404(Patient.objects.select_related("tenant"), pk)
+    form = GuardianForm(request.POST if request.method == "POST" else None, prefix="guardian", initial={"language": patient.language})
+    if request.method == "POST" and form.is_valid():
+        if not form.is_given:
+            form.add_error("name_en", _("Write down who the guardian is."))
+        else:
+            try:
+                with transaction.atomic():
+                    _save_guardian(request.user, patient, form)
+            except DomainError as error:
+                form.add_error(None, str(error))
+            else:
+                notes.success(request, _("The guardian was added."))
+                return redirect("core:patient_detail", pk=patient.pk)
+    return render(
+        request, "core/guardian_form.html", {"form": form, "patient": patient}, status=422 if form.is_bound else 200
+    )
+
+
+@require(Can.EDIT_PATIENTS)
+@require_POST
+def guardian_action(request: HttpRequest, pk: uuid.UUID, verb: str) -> HttpResponse:
+    """Verify a guardian, make them the first contact, or take them out of the file."""
+    guardianship = get_or_404(Guardianship.objects.all(), pk)
+    acts = {
+        "verify": (patients.guardian_verify, _("The guardian is verified and will be told from now on.")),
+        "first": (patients.guardian_make_primary, _("This guardian is the first contact now.")),
+        "remove": (patients.guardian_remove, _("The guardian was taken out of the file.")),
+    }
+    if verb not in acts:
+        raise Http404
+    act, done = acts[verb]
+    try:
+        act(actor=request.user, guardianship_id=guardianship.pk)
+    except DomainError as error:
+        notes.error(request, str(error))
+    else:
+        notes.success(request, done)
+    return redirect("core:patient_detail", pk=guardianship.patient_id)
+
+
+@require(Can.EDIT_PATIENTS)
+@require_POST
+def consent_verify(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Notes that the treatment consent of a sub-file was checked, or withdrawn."""
+    subfile = get_or_404(SubFile.objects.select_related("patient"), pk)
+    form = ConsentForm(request.POST)
+    if not form.is_valid():
+        notes.error(request, _("Write the date as year, month and day."))
+        return redirect("core:patient_detail", pk=subfile.patient_id)
+    try:
+        consent.consent_verify(actor=request.user, subfile=subfile, **form.cleaned_data)
+    except DomainError as error:
+        notes.error(request, str(error))
+    else:
+        notes.success(request, _("The consent was noted."))
+    return redirect("core:patient_detail", pk=subfile.patient_id)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _family(patient: Patient) -> dict[str, Any]:
+    guardianships = list(Guardianship.objects.filter(patient=patient).select_related("guardian"))
+    siblings = (
+        Patient.objects.filter(guardianships__guardian__in=[row.guardian_id for row in guardianships])
+        .exclude(pk=patient.pk)
+        .distinct()
+        .order_by("birth_date")
+    )
+    return {"guardianships": guardianships, "siblings": siblings}
+
+
+def _subfiles(patient: Patient) -> list[dict[str, Any]]:
+    rows = list(SubFile.objects.filter(patient=patient).select_related("department").order_by("opened_at"))
+    latest = consent.latest_consents(rows)
+    today = timezone.localdate()
+    return [
+        {"subfile": row, "latest": latest.get(row.pk), "status": consent.status_of(latest.get(row.pk), today)}
+        for row in rows
+    ]
+
+
+def _duplicates(typed_phone: str, typed_day: str, *, except_pk: object) -> list[Patient]:
+    """The hint's patients; none while either of the two is not a phone or not a day."""
+    try:
+        number, day = phone.to_e164(typed_phone), parse_date(selectors.western_digits(typed_day))
+        return list(selectors.duplicates_of(phone_number=number, birth_date=day, except_pk=except_pk)[:3]) if day else []
+    except (ValidationError, ValueError):
+        return []
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _edit(request: HttpRequest, patient: Patient | None) -> HttpResponse:
+    """The form of a new or an old file: three parts, one button, one transaction."""
+    data = request.POST if request.method == "POST" else None
+    guardianship = (
+        Guardianship.objects.filter(patient=patient, is_primary=True).select_related("guardian").first()
+        if patient
+        else None
+    )
+    form = PatientForm(data, initial=PatientForm.initial_of(patient) if patient else {"language": "ar"})
+    guardian_form = GuardianForm(data, prefix="guardian", guardianship=guardianship, initial={})
+    preference_form = PreferenceForm(
+        data, prefix="preference", instance=gate.preference_of(patient) if patient else None
+    )
+    forms = (form, guardian_form, preference_form)
+    # Every part is checked, so that all mistakes show at once.
+    if request.method == "POST" and all([part.is_valid() for part in forms]):  # noqa: C419
+        try:
+            saved = _save(request.user, patient, form, guardian_form, preference_form)
+        except DomainError as error:
+            form.add_error(None, str(error))
+        else:
+            _tell(request, saved, is_new=patient is None)
+            return redirect("core:patient_detail", pk=saved.pk)
+    return render(
+        request,
+        "core/patient_form.html",
+        {
+            "form": form,
+            "guardian_form": guardian_form,
+            "preference_form": preference_form,
+            "patient": patient,
+            "has_errors": any(part.errors for part in forms),
+            "duplicates": _duplicates(
+                request.POST.get("phone", ""), request.POST.get("birth_date", ""), except_pk=patient and patient.pk
+            ),
+            "minor_until": request.user.tenant.age_of_majority,
+        },
+        status=422 if form.is_bound else 200,
+    )
+
+
+@transaction.atomic
+def _save(
+    actor: User,
+    patient: Patient | None,
+    form: PatientForm,
+    guardian_form: GuardianForm,
+    preference_form: PreferenceForm,
+) -> Patient:
+    """All parts or none. Raises ``DomainError``."""
+    if patient is None:
+        patient = patients.patient_create(actor=actor, **form.cleaned_data)
+    else:
+        patient = patients.patient_update(actor=actor, patient_id=patient.pk, **form.cleaned_data)
+    if guardian_form.is_given:
+        _save_guardian(actor, patient, guardian_form)
+    values = {name: preference_form.cleaned_data[name] for name in preferences.FIELDS}
+    preferences.preference_update(actor=actor, patient=patient, values=values)
+    return patient
+
+
+def _save_guardian(actor: User, patient: Patient, form: GuardianForm) -> None:
+    data = form.cleaned_data
+    fields = {name: data[name] for name in ("name_en", "name_ar", "phone", "email", "language")}
+    guardianship = form.guardianship
+    if guardianship is not None:
+        patients.guardian_update(actor=actor, guardian_id=guardianship.guardian_id, **fields)
+    else:
+        has_first = Guardianship.objects.filter(patient=patient, is_primary=True).exists()
+        guardianship = patients.guardian_add(
+            actor=actor,
+            patient=patient,
+            kind=data["kind"],
+            guardian=_same_guardian(fields),
+            is_primary=not has_first,
+            **fields,
+        )
+    if data["is_verified"] and guardianship.verified_at is None:
+        patients.guardian_verify(actor=actor, guardianship_id=guardianship.pk)
+
+
+def _same_guardian(fields: dict[str, str]) -> Guardian | None:
+    """The guardian who already speaks for a sibling: same phone and same name. A phone alone is shared by parents."""
+    if not fields["phone"]:
+        return None
+    for guardian in Guardian.objects.filter(phone=fields["phone"]):
+        if any(fields[name] and fields[name].casefold() == getattr(guardian, name).casefold() for name in ("name_en", "name_ar")):
+            return guardian
+    return None
+
+
+def _tell(request: HttpRequest, patient: Patient, *, is_new: bool) -> None:
+    notes.success(request, _("The file was opened.") if is_new else _("The changes were saved."))
+    twins = list(
+        selectors.duplicates_of(phone_number=patient.phone, birth_date=patient.birth_date, except_pk=patient.pk)[:1]
+        if is_new and patient.phone
+        else []
+    )
+    if twins:
+        notes.warning(
+            request,
+            _("%(name)s (file no. %(mrn)s) has the same phone and date of birth. Is it the same person?")
+            % {"name": twins[0].name, "mrn": twins[0].mrn},
+        )

@@ -1,0 +1,30 @@
+"""Template filters for messages: the address in its own direction, the cost with its currency."""
+
+from __future__ import annotations
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from core import phone
+from notifications.models import Message
+
+register = template.Library()
+
+
+@register.filter
+def address(recipient: str) -> SafeString:
+    """A phone number or an email address, left to right in both languages."""
+    text = phone.display(recipient) if recipient.startswith("+") else recipient
+    return format_html('<bdi dir="ltr">{}</bdi>', text)
+
+
+@register.filter
+def cost(message: Message) -> SafeString | str:
+    """``0.03100 SAR`` without needless zeros; a dash before the provider has named a price."""
+    if message.cost is None:
+        return "–"
+    amount = f"{message.cost.normalize():f}"
+    whole, _dot, decimals = amount.partition(".")
+    text = f"{whole}.{decimals.ljust(2, '0')} {message.currency}".strip()
+    return format_html('<bdi dir="ltr">{}</bdi>', text)
