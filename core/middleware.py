@@ -45,7 +45,8 @@ class RequestLogMiddleware:
         began = time.perf_counter()
         response = self.get_response(request)
         match = request.resolver_match
-        level = log.warning if response.status_code >= 500 else log.debug
+        # 503 is an honest answer of /readyz, asked every few seconds.
+        level = log.warning if response.status_code >= 500 and response.status_code != 503 else log.debug
         level(
             "request",
             route=match.route if match else None,

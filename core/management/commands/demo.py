@@ -128,7 +128,8 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
 def demo_children(environment: dict[str, str], port: int) -> list[Child]:
     queues = ",".join(queue.name for queue in current_app.conf.task_queues)
     python = sys.executable
-    celery = [python, "-m", "celery", "--quiet", "--app", "agdar"]
+    # Somebody may well try the demo as root in a container; Celery's sermon about it would bury the first lines.
+    celery = [python, "-W", "ignore:You're running the worker", "-m", "celery", "--quiet", "--app", "agdar"]
     commands = {
         "sandbox": [python, "manage.py", "sandbox"],
         "web": [
