@@ -9,6 +9,8 @@ class AppointmentsConfig(AppConfig):
     def ready(self) -> None:
         from appointments import signals  # noqa: F401  # the handlers connect themselves
         from appointments.events import ENTRIES
-        from notifications import registry
+        from appointments.links import appointment_address
+        from notifications import links, registry
 
         registry.register(*ENTRIES)
+        links.register_link("appointments.appointment", appointment_address)

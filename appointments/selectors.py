@@ -11,6 +11,7 @@ from django.utils import timezone
 from appointments.models import Appointment
 from appointments.states import AWAITED, OCCUPYING
 from core.models import Department, Location, Patient, Role, User
+from core.selectors import matching as patients_matching
 
 
 def appointments_for(user: User) -> QuerySet[Appointment]:
@@ -75,15 +76,13 @@ def of_patient(user: User, patient: Patient) -> QuerySet[Appointment]:
 
 
 def search(rows: QuerySet[Appointment], text: str) -> QuerySet[Appointment]:
-    """Visits whose number, patient or provider has the text."""
+    """Visits whose number has the text, or whose patient or provider is meant by it (name, file number, phone)."""
     wanted = text.strip()
     if not wanted:
         return rows
     return rows.filter(
         Q(number__icontains=wanted)
-        | Q(patient__name_en__icontains=wanted)
-        | Q(patient__name_ar__icontains=wanted)
-        | Q(patient__mrn__icontains=wanted)
+        | patients_matching(wanted, prefix="patient__")
         | Q(provider__name_en__icontains=wanted)
         | Q(provider__name_ar__icontains=wanted)
     )

@@ -98,7 +98,7 @@ CONFIRMED = (
     sms(
         "{clinic_name}: the appointment for {patient_name} on {date} at {time}, {location_name}, is confirmed."
         " For changes call {phone}.",
-        "{clinic_name}: تم تأكيد موعد {patient_name} يوم {date} الساعة {time}، {location_name}. لأي تغيير: {phone}",
+        "{clinic_name}: تم تأكيد موعد {patient_name} يوم {date} الساعة {time}، {location_name}. للتغيير: {phone}",
     ),
     whatsapp(
         "Hello {recipient_name},\nthe appointment for {patient_name} is confirmed:\n\n"
@@ -303,24 +303,23 @@ REMINDER_2H = (
     sms(
         "{clinic_name}: the appointment for {patient_name} is soon, {date} at {time}, {location_name}."
         " {link_note}: {link}",
-        "{clinic_name}: اقترب موعد {patient_name}، {date} الساعة {time}، {location_name}."
-        " نرجو الحضور قبل الموعد بقليل. {link_note}: {link}",
+        "{clinic_name}: اقترب موعد {patient_name}، {date} الساعة {time}، {location_name}. {link_note}: {link}",
     ),
     whatsapp(
         "Hello {recipient_name},\nthe appointment for {patient_name} is soon:\n\n"
         "*{date}, {time}*\nWith {provider_name}\n{clinic_name}, {location_name}\n\n"
-        "Please come a few minutes early. {link_note}:\n{link}",
+        "Please come a few minutes early.\n\n{link_note}:\n{link}",
         "مرحبًا {recipient_name}،\nاقترب موعد {patient_name}:\n\n"
         "*{date}، {time}*\nمع {provider_name}\n{clinic_name}، {location_name}\n\n"
-        "نرجو الحضور قبل الموعد بقليل. {link_note}:\n{link}",
+        "نرجو الحضور قبل الموعد بقليل.\n\n{link_note}:\n{link}",
     ),
     letter(
         "Soon: appointment at {time}",
         "اقترب الموعد: {time}",
         "The appointment for {patient_name} is soon:\n\n" + _DETAILS_EN + "\n\n"
-        "Please come a few minutes early. {link_note}:\n{link}\n\nIf you cannot come, please call us on {phone}.",
+        "Please come a few minutes early.\n\n{link_note}:\n{link}\n\nIf you cannot come, please call us on {phone}.",
         "اقترب موعد {patient_name}:\n\n" + _DETAILS_AR + "\n\n"
-        "نرجو الحضور قبل الموعد بقليل. {link_note}:\n{link}\n\nإن تعذّر الحضور فنرجو الاتصال على {phone}",
+        "نرجو الحضور قبل الموعد بقليل.\n\n{link_note}:\n{link}\n\nإن تعذّر الحضور فنرجو الاتصال على {phone}",
     ),
 )
 

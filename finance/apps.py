@@ -11,7 +11,9 @@ class FinanceConfig(AppConfig):
         from finance import signals  # noqa: F401  # the handlers connect themselves
         from finance.clearance import check_clearance
         from finance.events import ENTRIES
-        from notifications import registry
+        from finance.links import invoice_address
+        from notifications import links, registry
 
         arrival.register_check("financial clearance", check_clearance)
         registry.register(*ENTRIES)
+        links.register_link("finance.invoice", invoice_address)

@@ -1,0 +1,25 @@
+"""Addresses of the visits, and the patient's own link at ``/c/<code>/``. Included at the root."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from appointments.views import actions, booking, calendar, detail, link, lists
+
+app_name = "appointments"
+
+urlpatterns = [
+    path("appointments/", lists.appointment_list, name="list"),
+    path("appointments/calendar/", calendar.calendar, name="calendar"),
+    path("appointments/day/", lists.day, name="day"),
+    path("appointments/create/", booking.create, name="create"),
+    path("appointments/create/patients/", booking.patients, name="create_patients"),
+    path("appointments/create/providers/", booking.providers, name="create_providers"),
+    path("appointments/create/hints/", booking.hints, name="create_hints"),
+    path("appointments/<uuid:pk>/", detail.detail, name="detail"),
+    path("appointments/<uuid:pk>/checks/", detail.checks, name="checks"),
+    path("appointments/<uuid:pk>/consent/", actions.consent, name="consent"),
+    path("appointments/<uuid:pk>/results/", actions.results_ready, name="results_ready"),
+    path("appointments/<uuid:pk>/<slug:verb>/", actions.action, name="action"),
+    path("c/<slug:code>/", link.link, name="link"),
+]

@@ -1,0 +1,199 @@
+"""Booking: one form, and the fragments that help to fill it in (patients, providers, who will be told)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from appointments import selectors, services
+from appointments.forms import DEFAULT_DURATION, BookingForm, show_refusal
+from appointments.views.actions import tell_twice
+from core.access import Can, require
+from core.errors import DomainError
+from core.models import Patient
+from core.permissions import NotAllowed
+from core.selectors import matching
+from core.views.reader import reader_of
+from notifications.gate import preference_of
+from notifications.states import Channel, NotificationType
+
+# As many as fit under the search box; a longer list means: type more.
+PATIENTS_SHOWN = 6
+
+
+@require(Can.MANAGE_APPOINTMENTS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def create(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _page(request, BookingForm(initial=_initial(request)))
+    if "find" in request.POST:
+        # The search button of a browser without scripts: show the patients, keep what was typed.
+        return _page(request, BookingForm(initial=request.POST.dict()))
+    form = BookingForm(request.POST)
+    if not form.is_valid():
+        return _page(request, form, status=422)
+    data = form.cleaned_data
+    try:
+        appointment = services.appointment_book(
+            actor=request.user,
+            patient=data["patient"],
+            provider=data["provider"],
+            location=data["location"],
+            department=data["department"],
+            starts_at=data["starts_at"],
+            duration=data["duration"],
+            notes=data["notes"],
+            booking_key=data["booking_key"],
+        )
+    except NotAllowed as error:
+        raise PermissionDenied(str(error)) from error
+    except DomainError as error:
+        show_refusal(form, error)
+        return _page(request, form, status=422)
+    messages.success(request, _("Appointment %(number)s is booked.") % {"number": appointment.number})
+    if data["is_twice"]:
+        tell_twice(request)
+    return redirect("appointments:detail", appointment.pk)
+
+
+@require(Can.MANAGE_APPOINTMENTS)
+@require_safe
+def patients(request: HttpRequest) -> HttpResponse:
+    """The patients that match what has been typed so far."""
+    text = request.GET.get("patient_search", "")[:100]
+    chosen = _row(Patient.objects.all(), request.GET.get("patient"))
+    return render(request, "appointments/partials/booking_patients.html", _candidates(text, chosen))
+
+
+@require(Can.MANAGE_APPOINTMENTS)
+@require_safe
+def providers(request: HttpRequest) -> HttpResponse:
+    """The provider list for the department that was chosen."""
+    form = BookingForm(initial={"provider": request.GET.get("provider", "")})
+    form.fields["provider"].offer(_row(selectors.departments(), request.GET.get("department")))
+    return render(request, "appointments/partials/booking_provider.html", {"form": form})
+
+
+@require(Can.MANAGE_APPOINTMENTS)
+@require_safe
+def hints(request: HttpRequest) -> HttpResponse:
+    """Who will be told and how, and which times of the provider are taken that day."""
+    return render(request, "appointments/partials/booking_hints.html", _hints(request.GET))
+
+
+def _page(request: HttpRequest, form: BookingForm, status: int = 200) -> HttpResponse:
+    typed = _typed(form)
+    chosen = _row(Patient.objects.all(), typed.get("patient"))
+    form.fields["provider"].offer(_row(selectors.departments(), typed.get("department")))
+    context: dict[str, Any] = {
+        "form": form,
+        **_candidates(str(typed.get("patient_search") or ""), chosen),
+        **_hints(typed),
+    }
+    return render(request, "appointments/create.html", context, status=status)
+
+
+def _initial(request: HttpRequest) -> dict[str, Any]:
+    """From the address (a click in the calendar, a patient's page), else the desk's own place and the next day."""
+    given = {
+        name: request.GET[name] for name in ("patient", "provider", "department", "date", "time") if name in request.GET
+    }
+    location = _row(selectors.locations(), request.GET.get("location")) or request.user.location
+    location = location or selectors.locations().first()
+    provider = _row(selectors.providers(), given.get("provider"))
+    department_id = provider.department_id if provider is not None else None
+    return {
+        "location": location.pk if location is not None else None,
+        "department": department_id or request.user.department_id,
+        "date": timezone.localdate(timezone=location.zone) if location is not None else timezone.localdate(),
+        "duration": DEFAULT_DURATION,
+        **given,
+    }
+
+
+def _typed(form: BookingForm) -> dict[str, Any]:
+    """What stands in the form's fields, whether it was typed or filled in for the person."""
+    return {name: form[name].value() for name in form.fields}
+
+
+def _candidates(text: str, chosen: Patient | None) -> dict[str, Any]:
+    """The radio buttons under the search box; the chosen patient stays on top."""
+    text = text.strip()
+    found = list(_findable().filter(matching(text))[: PATIENTS_SHOWN + 1]) if text else []
+    others = [patient for patient in found[:PATIENTS_SHOWN] if chosen is None or patient.pk != chosen.pk]
+    return {
+        "searched": text,
+        "chosen": chosen,
+        "candidates": ([chosen] if chosen is not None else []) + others,
+        "has_more": len(found) > PATIENTS_SHOWN,
+        "is_nothing_found": bool(text) and not found,
+    }
+
+
+def _hints(typed: dict[str, Any] | QueryDict) -> dict[str, Any]:
+    patient = _row(Patient.objects.select_related("tenant"), typed.get("patient"))
+    location = _row(selectors.locations(), typed.get("location"))
+    provider = _row(selectors.providers(), typed.get("provider"))
+    day = _day(typed.get("date"))
+    context: dict[str, Any] = {
+        "hint_patient": patient,
+        "hint_provider": provider,
+        "hint_day": day,
+        "hint_location": location,
+    }
+    if patient is not None:
+        context.update(_who_is_told(patient))
+    if provider is not None and day is not None and location is not None:
+        start, end = selectors.day_bounds(day, location.zone)
+        context["taken"] = list(
+            selectors.overlapping(provider=provider, starts_at=start, ends_at=end).select_related("patient", "location")
+        )
+    return context
+
+
+def _who_is_told(patient: Patient) -> dict[str, Any]:
+    """The reader, the language and the channels that a message about this visit could take."""
+    preference = preference_of(patient)
+    reader = reader_of(patient, preference)
+    told: dict[str, Any] = {"reader": reader}
+    if reader.refusal:
+        return told
+    addresses = {Channel.SMS: reader.phone, Channel.WHATSAPP: reader.phone, Channel.EMAIL: reader.email}
+    told["channels"] = [
+        (channel.value, addresses[channel])
+        for channel in sorted(Channel, key=lambda one: one != preference.preferred_channel)
+        if addresses[channel] and preference.can_send(channel, NotificationType.CONFIRMATION)
+    ]
+    return told
+
+
+def _findable() -> QuerySet[Patient]:
+    """Patients who can be booked."""
+    return Patient.objects.filter(is_active=True, merged_into=None, deceased_at=None).select_related("tenant")
+
+
+def _day(value: Any) -> dt.date | None:
+    if isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(str(value or ""))
+    except ValueError:
+        return None
+
+
+def _row(rows: QuerySet[Any], pk: Any) -> Any:
+    """The row of that id, or None for an empty, wrong or foreign one: a hint is no place for an error."""
+    try:
+        return rows.filter(pk=uuid.UUID(str(pk))).first()
+    except ValueError:
+        return None

@@ -1,0 +1,15 @@
+"""Addresses of the money, under ``/finance/``. Included at the root."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from finance import views
+
+app_name = "finance"
+
+urlpatterns = [
+    path("finance/invoices/create/", views.invoice_create, name="invoice_create"),
+    path("finance/invoices/<uuid:pk>/payments/create/", views.payment_create, name="payment_create"),
+    path("finance/invoices/<uuid:pk>/remind/", views.payment_remind, name="payment_remind"),
+]
