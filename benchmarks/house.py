@@ -117,7 +117,7 @@ def process(name: str, folder: Path, **changed: str) -> Iterator[str]:
     port = free_port()
     env = dict(os.environ) | changed
     child = next(child for child in demo_children(env, port) if child.name == name)
-    command = [*child.command, *(["--path", str(folder / "sandbox.sqlite3")] if name == "sandbox" else [])]
+    command = [*child.command, *(["--database", str(folder / "sandbox.sqlite3")] if name == "sandbox" else [])]
     with (folder / f"{name}.log").open("ab") as log:
         running = subprocess.Popen(
             command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
