@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -74,19 +75,33 @@ class SignInView(LoginView):
         return super().get_context_data(**kwargs) | {"demo_accounts": _demo_accounts()}
 
 
-def _demo_accounts() -> list[dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A line of the demo's panel. ``fill``: field id → value, as JSON for the script."""
+
+    name_en: str
+    name_ar: str
+    email: str
+    role: str
+    fill: str
+
+    @property
+    def name(self) -> str:
+        return in_language(self.name_en, self.name_ar)
+
+
+def _demo_accounts() -> list[Offer]:
     """What the demo's panel shows: a click fills the form. Empty outside a demo."""
     if not settings.SANDBOX_ENABLED:
         return []
     return [
-        {
-            "name": in_language(account.name_en, account.name_ar),
-            "name_en": account.name_en,
-            "name_ar": account.name_ar,
-            "role": Role(account.role).label,
-            "email": account.email,
-            "fill": json.dumps({"id_username": account.email, "id_password": DEMO_PASSWORD}),
-        }
+        Offer(
+            name_en=account.name_en,
+            name_ar=account.name_ar,
+            email=account.email,
+            role=str(Role(account.role).label),
+            fill=json.dumps({"id_username": account.email, "id_password": DEMO_PASSWORD}),
+        )
         for account in DEMO_ACCOUNTS[:DEMO_ACCOUNTS_SHOWN]
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 
 from django.contrib import messages as notes
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -19,13 +19,18 @@ from django_htmx.http import ptag, trigger_client_event
 
 from core.access import Can, get_or_404, require
 from core.context import Shell
-from core.models import User
 from core.selectors import zone_of
 from notifications import inbox, links
-from notifications.models import BellState, Notification
+from notifications.models import BellState
 from notifications.views.days import by_today
 
 LATEST = 10
+
+
+class SeeOther(HttpResponseRedirect):
+    """After a POST: go there with GET."""
+
+    status_code = 303
 
 
 def _tag(request: HttpRequest) -> str:
@@ -82,7 +87,7 @@ def open_notification(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     address = links.address_of(notification, request.user)
     if request.method == "POST":
         inbox.mark_read(request.user, notification.pk)
-        return redirect(address or reverse("notifications:open", args=[pk]), preserve_request=False)
+        return SeeOther(address or reverse("notifications:open", args=[pk]))
     if address:
         return redirect(address)
     return render(
@@ -127,4 +132,4 @@ def _changed(request: HttpRequest) -> HttpResponse:
     target = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
         target = reverse("notifications:inbox")
-    return redirect(target)
+    return SeeOther(target)

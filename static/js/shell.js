@@ -68,6 +68,15 @@
     }).observe(toasts, { childList: true });
   }
 
+  // A click that htmx could not carry out: say so, where every message is said. The bell's own poll keeps quiet.
+  const failed = (event) => {
+    const words = document.getElementById("toast-failed"), { ctx } = event.detail, status = ctx?.response?.status ?? 0;
+    if (!words || !toasts || status === 401 || status === 422 || (ctx?.request?.method ?? "GET") === "GET") return;
+    toasts.append(words.content.cloneNode(true));
+  };
+  document.addEventListener("htmx:response:error", failed);
+  document.addEventListener("htmx:error", failed);
+
   // A refused form: go to the summary of what is wrong.
   document.querySelector("[data-error-summary]")?.focus();
 
