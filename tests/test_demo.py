@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 import requests
 
 from core.demo_accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
-from tests.processes import free_port
+from tests.processes import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the project needs of a machine beside Python.
@@ -112,10 +111,10 @@ def test_the_demo_starts_serves_restarts_a_killed_child_and_stops_clean(demo: su
     worker = next(line for line in listing.stdout.splitlines() if "agdar worker" in line)
     os.kill(int(worker.split()[0]), signal.SIGKILL)
     read_until(demo, "worker was killed by SIGKILL; starting it again in 1 s")
-    time.sleep(2)
+    # sandbox, web and its worker, worker and its pool of two, beat
+    wait_for(lambda: len(family(demo.pid)) >= 7, seconds=30, what="the worker is back with its pool")
 
     everybody = family(demo.pid)
-    assert len(everybody) >= 6
     demo.send_signal(signal.SIGINT)
     read_until(demo, "Agdar has stopped")
     assert demo.wait(15) == 0
