@@ -121,6 +121,7 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 # Western digits in both languages (product decision): no thousands separator by locale.
 USE_THOUSAND_SEPARATOR = False
+FORMAT_MODULE_PATH = ["agdar.formats"]
 USE_TZ = True
 TIME_ZONE = "Asia/Riyadh"
 
