@@ -62,7 +62,7 @@ _DESK = (
                 _("Appointments"),
                 ("appointments:detail", "appointments:create", "appointments:action", "finance:"),
             ),
-            Entry("core:patient_list", "users", _("Patients"), ("core:patient_",)),
+            Entry("core:patient_list", "users", _("Patients"), ("core:patient_", "core:guardian_", "core:consent_")),
         ),
     ),
     (
@@ -103,7 +103,7 @@ class Shell:
     def user(self) -> User | None:
         """None for a visitor, and on error pages that were made before the session was read."""
         user = getattr(self._request, "user", None)
-        return user if isinstance(user, User) or getattr(user, "is_authenticated", False) else None
+        return user if isinstance(user, User) else None
 
     @cached_property
     def layout(self) -> str:
@@ -136,10 +136,7 @@ class Shell:
     # --- side bar ----------------------------------------------------------------------------------------------------
     @cached_property
     def nav(self) -> list[NavGroup]:
-        return [
-            NavGroup(label, [self._item(entry) for entry in entries if _exists(entry.route)])
-            for label, entries in self._entries()
-        ]
+        return [NavGroup(label, [self._item(entry) for entry in entries]) for label, entries in self._entries()]
 
     def _entries(self) -> Iterator[tuple[Promise, tuple[Entry, ...]]]:
         user = self.user
@@ -178,16 +175,6 @@ class Shell:
         """What the bell's poll compares. See ``notifications/views/bell.py``, which uses this same text."""
         version = self._bell.version if self._bell else 0
         return f"{self.user.pk.hex[:12]}.{version}.{self.unread}" if self.user else ""
-
-
-def _exists(route: str) -> bool:
-    from django.urls import NoReverseMatch
-
-    try:
-        reverse(route)
-    except NoReverseMatch:
-        return False
-    return True
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

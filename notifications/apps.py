@@ -7,6 +7,7 @@ class NotificationsConfig(AppConfig):
     name = "notifications"
 
     def ready(self) -> None:
-        from notifications import message_events, registry
+        from notifications import links, message_events, registry
 
         registry.register(*message_events.ENTRIES)
+        links.register_link("notifications.message", links.message_address)

@@ -118,7 +118,7 @@ def test_the_day_changes_at_the_places_midnight():
 
 @pytest.mark.parametrize("name", ["clock", "clock_seconds", "day", "daytime", "phone", "ltr", "money"])
 def test_nothing_is_written_for_nothing(name):
-    assert write("{{ it|%s }}" % name, it="" if name in ("phone", "ltr") else None) == ""
+    assert write(f"{{{{ it|{name} }}}}", it="" if name in ("phone", "ltr") else None) == ""
 
 
 def test_numbers_keep_their_direction_and_are_escaped():
