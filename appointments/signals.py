@@ -119,6 +119,11 @@ def handle_appointment_no_show(appointment: Appointment, move: AppointmentEvent)
     _record("appointment.no_show", appointment, move)
 
 
+def _drop_older_news(appointment: Appointment, move: AppointmentEvent) -> None:
+    """A cancellation taken back: who has not heard of it yet need not."""
+    lifecycle.cancel_for_object(appointment.pk, appointment.version, Reason.STALE_VERSION)
+
+
 def _ask_again(appointment: Appointment, move: AppointmentEvent) -> None:
     """A confirmation taken back: the link the patient has asks again."""
     tokens.revive(appointment, unused=True)
@@ -166,7 +171,7 @@ _ON_ENTERING: dict[str, tuple[Handler, ...]] = {
 # Steps back, which are not what their new state usually means.
 _ON_STEP_BACK: dict[tuple[str, str], tuple[Handler, ...]] = {
     (S.CONFIRMED, S.BOOKED): (_ask_again,),
-    (S.CANCELLED, S.BOOKED): _BOOKED_ANEW,
+    (S.CANCELLED, S.BOOKED): (_drop_older_news, *_BOOKED_ANEW),
     (S.ARRIVED, S.BOOKED): (_arrival_undone,),
     (S.ARRIVED, S.CONFIRMED): (_arrival_undone,),
     (S.ARRIVED, S.RESCHEDULED): (_arrival_undone,),

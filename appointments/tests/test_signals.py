@@ -177,6 +177,15 @@ def test_a_cancellation_stops_what_waits_about_the_visit(clinic: Clinic) -> None
     assert (message.status, message.reason) == (Status.CANCELLED, "status_not_eligible")
 
 
+def test_the_news_of_a_cancellation_that_is_taken_back_does_not_leave(clinic: Clinic) -> None:
+    visit = save_new(clinic)
+    services.appointment_cancel(appointment_id=visit.pk, actor=clinic.front_desk, reason="x")
+    message = queued_message(visit, 1)
+    services.appointment_reinstate(appointment_id=visit.pk, actor=clinic.front_desk)
+    message.refresh_from_db()
+    assert (message.status, message.reason) == (Status.CANCELLED, "stale_version")
+
+
 def test_the_follow_up_of_a_corrected_no_show_is_withdrawn(clinic: Clinic) -> None:
     visit = save_new(clinic, starts_at=timezone.now() - HOUR)
     services.appointment_no_show(appointment_id=visit.pk, actor=clinic.front_desk)

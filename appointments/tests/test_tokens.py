@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
+from django.urls import resolve
 
 from appointments import services, tokens
 from appointments.models import Appointment, AppointmentEvent, ConfirmationToken
@@ -55,6 +57,11 @@ def test_the_link_is_the_one_of_the_current_version(
         appointment_id=visit.pk, actor=clinic.front_desk, starts_at=visit.starts_at + dt.timedelta(hours=1)
     )
     assert tokens.link_for(moved) != first
+
+
+def test_the_link_leads_to_the_patients_page(clinic: Clinic, visit: Appointment) -> None:
+    path = urlsplit(tokens.link_for(visit)).path
+    assert resolve(path).view_name == "appointments:link"
 
 
 def test_looking_changes_nothing_and_needs_no_scope(clinic: Clinic, other_clinic: Clinic, visit: Appointment) -> None:

@@ -111,7 +111,8 @@ class SubFile(TenantModel):
 
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="subfiles")
     department = models.ForeignKey("core.Department", on_delete=models.PROTECT, related_name="subfiles")
-    number = models.CharField(_("number"), max_length=30)
+    # A file number (20), a dash and a department's code (10).
+    number = models.CharField(_("number"), max_length=31)
     opened_at = models.DateTimeField(_("opened at"), auto_now_add=True)
 
     class Meta:
