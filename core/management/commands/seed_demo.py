@@ -18,8 +18,8 @@ class Command(BaseCommand):
     help = (
         "Creates the two demo clinic groups with their accounts, patients, appointments and message history. "
         "Run again, it changes nothing while the calendar is fresh. On a later day it ends the visits whose time has "
-        "passed (completed or no-show, nobody is told), and when hardly anybody is booked on the next three working "
-        "days it fills the nearly empty days, from a month ago until two weeks ahead. "
+        "passed (completed or no-show, nobody is told), and when one of the next three working days is nearly empty "
+        "it fills the nearly empty days, from a month ago until two weeks ahead. "
         "Works only with the sandbox, because the patients' numbers are made up and might be somebody's."
     )
 

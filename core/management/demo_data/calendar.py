@@ -18,8 +18,8 @@ VISITS_A_PROVIDER = (5, 7)
 FIRST_VISIT = dt.time(9)
 LAST_END = dt.time(17)
 BREAK = (dt.time(12, 30), dt.time(13, 30))
-# Visits the story patient had, in days before today: a history, but no visit that is still to come.
-STORY_VISITS = (26, 19, 12, 5)
+# The story patient came on every fifth working day: a history, but no visit that is still to come.
+STORY_EVERY = 5
 MOURNED = dt.timedelta(days=9)
 
 # What stands on the calendar already: (provider's email, patient's id, start, end)
@@ -57,6 +57,7 @@ def working_days(build: Build, first: dt.date, last: dt.date) -> list[dt.date]:
 def fill(build: Build, people: People, days: Sequence[dt.date], taken: Taken = ()) -> list[Slot]:
     """Slots for those days, in the order of time, around what is ``taken``."""
     slots: list[Slot] = []
+    story_days = [day for day in days if day < build.today][-STORY_EVERY::-STORY_EVERY]
     for day in days:
         there = [row for row in taken if row[2].astimezone(build.zone).date() == day]
         seen = {patient_id for _email, patient_id, _start, _end in there}
@@ -68,7 +69,8 @@ def fill(build: Build, people: People, days: Sequence[dt.date], taken: Taken = (
             free = [start for start in _starts(build, day, plan.minutes) if _is_free(start, plan.minutes, busy)]
             wanted = min(build.rng.randint(low, high), len(free))
             for start in sorted(build.rng.sample(free, wanted)):
-                patient = _pick(build, people, plan, day, seen)
+                is_story = plan is build.plan.providers[0] and day in story_days and people.story.pk not in seen
+                patient = people.story if is_story else _pick(build, people, plan, day, seen)
                 seen.add(patient.pk)
                 slots.append(Slot(plan, patient, _location(build, plan, day), start))
     return sorted(slots, key=lambda slot: (slot.starts_at, slot.plan.email))
@@ -97,10 +99,6 @@ def _location(build: Build, plan: ProviderPlan, day: dt.date) -> Location:
 
 def _pick(build: Build, people: People, plan: ProviderPlan, day: dt.date, seen: set[object]) -> Patient:
     """Somebody who was not here today yet; children mostly with the speech therapist, adults with the others."""
-    offset = (build.today - day).days
-    is_first_provider = plan is build.plan.providers[0]
-    if is_first_provider and offset in STORY_VISITS and people.story.pk not in seen:
-        return people.story
     candidates = [
         patient
         for patient in people.patients

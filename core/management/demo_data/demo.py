@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ class Counts:
     messages: int = 0
 
 
+@functools.cache
+def password_hash() -> str:
+    """One for all accounts and both clinics: hashing is slow on purpose."""
+    return make_password(DEMO_PASSWORD)
+
+
 def build_clinic(plan: ClinicPlan, *, now: dt.datetime | None = None) -> Counts:
     """One clinic group with all its people and its last month, as of ``now``; in one transaction."""
     moment = now or timezone.now()
@@ -41,7 +48,7 @@ def build_clinic(plan: ClinicPlan, *, now: dt.datetime | None = None) -> Counts:
     with transaction.atomic(), tenant_scope(tenant.pk):
         building.save([tenant])
         people.build_places(build)
-        people.build_users(build, make_password(DEMO_PASSWORD))
+        people.build_users(build, password_hash())
         default_words.install(tenant.pk)
         crowd = people.build_people(build)
         days = calendar.working_days(

@@ -87,7 +87,7 @@ class _Writer:
         entry = registry.get(happening.key)
         event = NotificationEvent(
             id=self.build.new_id(),
-            tenant=self.build.tenant,
+            tenant_id=self.build.tenant.pk,
             key=happening.key,
             object_type=happening.object_type,
             object_id=happening.object_id,
@@ -285,7 +285,7 @@ class _Writer:
     ) -> Message:
         message = Message(
             id=self.build.new_id(),
-            tenant=self.build.tenant,
+            tenant_id=self.build.tenant.pk,
             event=event,
             notification_type=kind,
             channel=channel,

@@ -83,7 +83,7 @@ def build_places(build: Build) -> None:
 
 
 def build_users(build: Build, password_hash: str) -> None:
-    """The accounts of ``core.demo_accounts``; one hash for all, because hashing is slow on purpose."""
+    """The accounts of ``core.demo_accounts``."""
     plans = {plan.email: plan for plan in build.plan.providers}
     for account in DEMO_ACCOUNTS:
         if account.tenant_slug != build.plan.slug:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -21,7 +22,7 @@ from core.models import Department, Location, Role, Tenant, User
 from core.tenancy import tenant_scope
 from notifications.states import Reason
 
-# The calendar is looked at this many working days ahead, and is dry with fewer visits than this.
+# The calendar is looked at this many working days ahead; a day with fewer visits than this is nearly empty.
 LOOK_AHEAD = 3
 ENOUGH_VISITS = 5
 # Visits of today that nobody touched are ended when they are over for so long.
@@ -53,14 +54,18 @@ def refresh_clinic(plan: ClinicPlan, *, now: dt.datetime | None = None, fill: bo
 
 
 def _is_dry(build: Build) -> bool:
+    """True when one of the next working days is nearly empty."""
     first = build.today + dt.timedelta(days=1)
-    last = calendar.working_days(build, first, first + dt.timedelta(days=14))[LOOK_AHEAD - 1]
-    ahead = Appointment.objects.filter(
-        status__in=OCCUPYING,
-        starts_at__gte=build.at(first, dt.time()),
-        starts_at__lt=build.at(last + dt.timedelta(days=1), dt.time()),
-    )
-    return ahead.count() < ENOUGH_VISITS
+    days = calendar.working_days(build, first, first + dt.timedelta(days=14))[:LOOK_AHEAD]
+    booked = _visits_a_day(build, days[0], days[-1])
+    return any(booked[day] < ENOUGH_VISITS for day in days)
+
+
+def _visits_a_day(build: Build, first: dt.date, last: dt.date) -> Counter[dt.date]:
+    starts = Appointment.objects.filter(
+        starts_at__gte=build.at(first, dt.time()), starts_at__lt=build.at(last + dt.timedelta(days=1), dt.time())
+    ).values_list("starts_at", flat=True)
+    return Counter(start.astimezone(build.zone).date() for start in starts)
 
 
 def _end_the_past(build: Build) -> int:
@@ -109,11 +114,8 @@ def _add_ahead(build: Build) -> demo.Counts:
         starts_at__gte=build.at(first, dt.time()), starts_at__lt=build.at(last + dt.timedelta(days=1), dt.time())
     ).select_related("provider")
     taken = [(row.provider.email, row.patient_id, row.starts_at, row.ends_at) for row in rows]
-    on_day: dict[dt.date, int] = {}
-    for _email, _patient, start, _end in taken:
-        day = start.astimezone(build.zone).date()
-        on_day[day] = on_day.get(day, 0) + 1
-    days = [day for day in calendar.working_days(build, first, last) if on_day.get(day, 0) < ENOUGH_VISITS]
+    booked = _visits_a_day(build, first, last)
+    days = [day for day in calendar.working_days(build, first, last) if booked[day] < ENOUGH_VISITS]
     if not days or not build.staff(Role.FRONT_DESK):
         return demo.Counts()
     return demo.live_through(build, load_people(build), days, taken=taken)

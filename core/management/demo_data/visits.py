@@ -77,8 +77,8 @@ def _history_rows(build: Build, history: History, life: Life) -> None:
     for step in life.steps:
         history.moves[id(step)] = AppointmentEvent(
             id=build.new_id(),
-            tenant=build.tenant,
-            appointment=life.visit,
+            tenant_id=build.tenant.pk,
+            appointment_id=life.visit.pk,
             version=step.version,
             from_status=was,
             to_status=step.to,
