@@ -90,7 +90,7 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no typ
         response = super().request(method, url, *args, **kwargs)
         if response.status_code == 429:
             raise _TooManyRequests(response)
-        if response.ok:
+        if 200 <= response.status_code < 300:
             try:
                 answer = json.loads(response.text)
             except ValueError:

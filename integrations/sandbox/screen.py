@@ -151,7 +151,7 @@ def load(*, phone: str = "", app: str = "", mailbox: str = "", mail: str = "", o
             messages = client.messages_of(phone, is_open=True)
         mails = client.mails_of(mailbox) if mailbox else []
     except client.SandboxDown:
-        return Screen(is_down=True)
+        return Screen(is_down=True, tag="down")
     read = json.dumps([listed, messages, mails, phone, app, mailbox, mail], sort_keys=True)
     return Screen(
         entries=[_entry(row, current=phone or mailbox) for row in listed],
