@@ -47,6 +47,8 @@ class QoS(virtual.QoS):
     """Acknowledging deletes the row; refusing or shutting down gives the lease back."""
 
     channel: Channel
+    # The stubs allow None, for a moment that kombu's own code never shows us.
+    _delivered: Any
 
     def ack(self, delivery_tag: Any) -> None:
         message = self._delivered.get(delivery_tag)
@@ -70,6 +72,7 @@ class Channel(virtual.Channel):
     """The queue operations, each one statement."""
 
     QoS = QoS
+    connection: Any  # as above
     supports_fanout = True
     do_restore = True
 
