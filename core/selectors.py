@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import uuid
 import zoneinfo
 
 from django.conf import settings
@@ -36,7 +37,8 @@ def western_digits(text: str) -> str:
 
 
 def matching(text: str, prefix: str = "") -> Q:
-    """What a person typed → patients: a name in either script, a file number, a phone in any form, an email.
+    """What a person typed → patients: a name in either script, a file number, a phone in any form (their own or a guardian's),
+    an email.
 
     ``prefix`` is the path from the row that is searched to its patient (``"patient__"``). Each word of a name may
     stand anywhere: “Mutairi Sara” finds Sara Al-Mutairi; «احمد» finds «أحمد».
@@ -51,6 +53,9 @@ def matching(text: str, prefix: str = "") -> Q:
     wanted = names | Q(**{f"{prefix}mrn__iexact": typed}) | Q(**{f"{prefix}email__icontains": typed})
     for number in phone_fragments(typed):
         wanted |= Q(**{f"{prefix}phone__contains": number}) | Q(**{f"{prefix}phone_alternative__contains": number})
+        # A mother's phone finds her children.
+        children = Guardianship.objects.filter(guardian__phone__contains=number).values("patient")
+        wanted |= Q(**{f"{prefix}pk__in": children})
     return wanted
 
 
@@ -74,11 +79,13 @@ def _arabic_pattern(word: str) -> str:
     return _MARKS.join(parts)
 
 
-def duplicates_of(*, phone_number: str, birth_date: dt.date, except_pk: object = None) -> QuerySet[Patient]:
+def duplicates_of(*, phone_number: str, birth_date: dt.date, except_pk: uuid.UUID | None = None) -> QuerySet[Patient]:
     """Patients born that day with that phone, their own or a guardian's. A hint, no proof: twins share both."""
     same_phone = Q(phone=phone_number) | Q(guardianships__guardian__phone=phone_number)
     rows = Patient.objects.filter(same_phone, birth_date=birth_date, merged_into=None)
-    return rows.exclude(pk=except_pk).distinct()
+    if except_pk is not None:
+        rows = rows.exclude(pk=except_pk)
+    return rows.distinct()
 
 
 def unreachable(tenant: Tenant) -> Q:
