@@ -70,6 +70,8 @@ class Column:
     is_today: bool
     is_weekend: bool
     now_row: int | None
+    # On a phone: the day that is unfolded.
+    is_open: bool = False
     blocks: list[Block] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
 
@@ -114,6 +116,8 @@ def _grid(
     local_now = timezone.localtime(now, zone)
     opens = min([OPENS, *(_minutes(visit.starts_at, zone) // 60 for visit in visits)])
     closes = max([CLOSES, *(math.ceil(_end_minutes(visit, zone) / 60) for visit in visits)])
+    dates = [date for date, _provider in keys]
+    unfolded = local_now.date() if local_now.date() in dates else min(dates, default=None)
     columns = []
     for date, provider in keys:
         is_today = date == local_now.date()
@@ -124,6 +128,7 @@ def _grid(
             provider=provider,
             is_today=is_today,
             is_weekend=date.weekday() in location.weekend,
+            is_open=provider is not None or date == unfolded,
             now_row=(minutes_now - opens * 60) // ROW_MINUTES if in_view else None,
         )
         own = [

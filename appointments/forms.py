@@ -13,7 +13,7 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from appointments import selectors
@@ -107,11 +107,19 @@ class ProviderField(forms.ModelChoiceField):
         self.choices = [("", gettext("Choose a provider")), *groups.items()]
 
 
+def _duration_choices() -> list[tuple[int, str]]:
+    return [(minutes, minutes_text(minutes)) for minutes in DURATIONS]
+
+
+def minutes_text(minutes: int) -> str:
+    return ngettext("%(minutes)d minute", "%(minutes)d minutes", minutes) % {"minutes": minutes}
+
+
 def _duration_field() -> forms.TypedChoiceField:
     return forms.TypedChoiceField(
         label=_("Length"),
         coerce=lambda minutes: dt.timedelta(minutes=int(minutes)),
-        choices=[(minutes, _("%(minutes)d minutes") % {"minutes": minutes}) for minutes in DURATIONS],
+        choices=_duration_choices,
         initial=DEFAULT_DURATION,
     )
 
@@ -212,8 +220,7 @@ class RescheduleForm(_SlotForm):
         super().__init__(*args, **kwargs)
         self.fields["provider"].offer()
         if minutes not in DURATIONS:
-            own = (minutes, gettext("%(minutes)d minutes") % {"minutes": minutes})
-            self.fields["duration"].choices = sorted([*self.fields["duration"].choices, own])
+            self.fields["duration"].choices = sorted([*_duration_choices(), (minutes, minutes_text(minutes))])
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -303,6 +310,7 @@ class FilterForm(forms.Form):
         max_length=100,
         widget=forms.TextInput(
             attrs={
+                "class": "in",
                 "type": "search",
                 "dir": "auto",
                 "placeholder": _("Name, file number, phone, visit number"),
@@ -311,11 +319,12 @@ class FilterForm(forms.Form):
     )
     first = DateField(label=_("From"), required=False)
     last = DateField(label=_("To"), required=False)
-    provider = forms.ChoiceField(label=_("Provider"), required=False)
+    provider = forms.ChoiceField(label=_("Provider"), required=False, widget=forms.Select(attrs={"class": "in"}))
     status = forms.ChoiceField(
         label=_("Status"),
         required=False,
         choices=[("", _("Every status")), *Appointment.Status.choices],
+        widget=forms.Select(attrs={"class": "in"}),
     )
 
     # The list opens on the next two weeks.

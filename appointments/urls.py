@@ -18,6 +18,7 @@ urlpatterns = [
     path("appointments/create/hints/", booking.hints, name="create_hints"),
     path("appointments/<uuid:pk>/", detail.detail, name="detail"),
     path("appointments/<uuid:pk>/checks/", detail.checks, name="checks"),
+    path("appointments/<uuid:pk>/messages/", detail.messages, name="messages"),
     path("appointments/<uuid:pk>/consent/", actions.consent, name="consent"),
     path("appointments/<uuid:pk>/results/", actions.results_ready, name="results_ready"),
     path("appointments/<uuid:pk>/<slug:verb>/", actions.action, name="action"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -14,8 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from appointments import selectors, services
 from appointments.forms import ConsentForm, show_refusal
 from appointments.models import Appointment
-from appointments.states import legal_moves
+from appointments.states import Verb, legal_moves
 from appointments.views.detail import render_detail
+from appointments.views.hints import hints_for
 from appointments.views.verbs import MOVES, Move
 from core.access import Can, get_or_404, require
 from core.consent import consent_verify
@@ -73,8 +75,12 @@ def _ask(request: HttpRequest, appointment: Appointment, move: Move) -> HttpResp
     return _form(request, appointment, move, move.form(appointment=appointment))
 
 
-def _form(request: HttpRequest, appointment: Appointment, move: Move, form: object, status: int = 200) -> HttpResponse:
-    context = {"appointment": appointment, "move": move, "form": form, "back": request.POST.get("back", "")}
+def _form(request: HttpRequest, appointment: Appointment, move: Move, form: Any, status: int = 200) -> HttpResponse:
+    context: dict[str, Any] = {"appointment": appointment, "move": move, "form": form}
+    context["back"] = request.POST.get("back", "")
+    if move.verb is Verb.RESCHEDULE:
+        typed = {"patient": appointment.patient_id, "location": appointment.location_id}
+        context.update(hints_for({**typed, "provider": form["provider"].value(), "date": form["date"].value()}))
     return render(request, "appointments/action.html", context, status=status)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import uuid
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,14 +16,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from appointments import selectors, services
 from appointments.forms import DEFAULT_DURATION, BookingForm, show_refusal
 from appointments.views.actions import tell_twice
+from appointments.views.hints import hints_for, row
 from core.access import Can, require
 from core.errors import DomainError
 from core.models import Patient
 from core.permissions import NotAllowed
 from core.selectors import matching
-from core.views.reader import reader_of
-from notifications.gate import preference_of
-from notifications.states import Channel, NotificationType
 
 # As many as fit under the search box; a longer list means: type more.
 PATIENTS_SHOWN = 6
@@ -71,7 +67,7 @@ def create(request: HttpRequest) -> HttpResponse:
 def patients(request: HttpRequest) -> HttpResponse:
     """The patients that match what has been typed so far."""
     text = request.GET.get("patient_search", "")[:100]
-    chosen = _row(Patient.objects.all(), request.GET.get("patient"))
+    chosen = row(Patient.objects.all(), request.GET.get("patient"))
     return render(request, "appointments/partials/booking_patients.html", _candidates(text, chosen))
 
 
@@ -80,7 +76,7 @@ def patients(request: HttpRequest) -> HttpResponse:
 def providers(request: HttpRequest) -> HttpResponse:
     """The provider list for the department that was chosen."""
     form = BookingForm(initial={"provider": request.GET.get("provider", "")})
-    form.fields["provider"].offer(_row(selectors.departments(), request.GET.get("department")))
+    form.fields["provider"].offer(row(selectors.departments(), request.GET.get("department")))
     return render(request, "appointments/partials/booking_provider.html", {"form": form})
 
 
@@ -88,17 +84,17 @@ def providers(request: HttpRequest) -> HttpResponse:
 @require_safe
 def hints(request: HttpRequest) -> HttpResponse:
     """Who will be told and how, and which times of the provider are taken that day."""
-    return render(request, "appointments/partials/booking_hints.html", _hints(request.GET))
+    return render(request, "appointments/partials/booking_hints.html", hints_for(request.GET))
 
 
 def _page(request: HttpRequest, form: BookingForm, status: int = 200) -> HttpResponse:
     typed = _typed(form)
-    chosen = _row(Patient.objects.all(), typed.get("patient"))
-    form.fields["provider"].offer(_row(selectors.departments(), typed.get("department")))
+    chosen = row(Patient.objects.all(), typed.get("patient"))
+    form.fields["provider"].offer(row(selectors.departments(), typed.get("department")))
     context: dict[str, Any] = {
         "form": form,
         **_candidates(str(typed.get("patient_search") or ""), chosen),
-        **_hints(typed),
+        **hints_for(typed),
     }
     return render(request, "appointments/create.html", context, status=status)
 
@@ -108,9 +104,9 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
     given = {
         name: request.GET[name] for name in ("patient", "provider", "department", "date", "time") if name in request.GET
     }
-    location = _row(selectors.locations(), request.GET.get("location")) or request.user.location
+    location = row(selectors.locations(), request.GET.get("location")) or request.user.location
     location = location or selectors.locations().first()
-    provider = _row(selectors.providers(), given.get("provider"))
+    provider = row(selectors.providers(), given.get("provider"))
     department_id = provider.department_id if provider is not None else None
     return {
         "location": location.pk if location is not None else None,
@@ -140,60 +136,6 @@ def _candidates(text: str, chosen: Patient | None) -> dict[str, Any]:
     }
 
 
-def _hints(typed: dict[str, Any] | QueryDict) -> dict[str, Any]:
-    patient = _row(Patient.objects.select_related("tenant"), typed.get("patient"))
-    location = _row(selectors.locations(), typed.get("location"))
-    provider = _row(selectors.providers(), typed.get("provider"))
-    day = _day(typed.get("date"))
-    context: dict[str, Any] = {
-        "hint_patient": patient,
-        "hint_provider": provider,
-        "hint_day": day,
-        "hint_location": location,
-    }
-    if patient is not None:
-        context.update(_who_is_told(patient))
-    if provider is not None and day is not None and location is not None:
-        start, end = selectors.day_bounds(day, location.zone)
-        context["taken"] = list(
-            selectors.overlapping(provider=provider, starts_at=start, ends_at=end).select_related("patient", "location")
-        )
-    return context
-
-
-def _who_is_told(patient: Patient) -> dict[str, Any]:
-    """The reader, the language and the channels that a message about this visit could take."""
-    preference = preference_of(patient)
-    reader = reader_of(patient, preference)
-    told: dict[str, Any] = {"reader": reader}
-    if reader.refusal:
-        return told
-    addresses = {Channel.SMS: reader.phone, Channel.WHATSAPP: reader.phone, Channel.EMAIL: reader.email}
-    told["channels"] = [
-        (channel.value, addresses[channel])
-        for channel in sorted(Channel, key=lambda one: one != preference.preferred_channel)
-        if addresses[channel] and preference.can_send(channel, NotificationType.CONFIRMATION)
-    ]
-    return told
-
-
 def _findable() -> QuerySet[Patient]:
     """Patients who can be booked."""
     return Patient.objects.filter(is_active=True, merged_into=None, deceased_at=None).select_related("tenant")
-
-
-def _day(value: Any) -> dt.date | None:
-    if isinstance(value, dt.date):
-        return value
-    try:
-        return dt.date.fromisoformat(str(value or ""))
-    except ValueError:
-        return None
-
-
-def _row(rows: QuerySet[Any], pk: Any) -> Any:
-    """The row of that id, or None for an empty, wrong or foreign one: a hint is no place for an error."""
-    try:
-        return rows.filter(pk=uuid.UUID(str(pk))).first()
-    except ValueError:
-        return None

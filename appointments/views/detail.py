@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +26,17 @@ from core.models import SubFile, User
 from core.models.tenant import in_language
 from notifications import registry
 from notifications.models import Message
+from notifications.states import Status
 
 S = Appointment.Status
 # The checks matter until the patient is with the provider.
 _BEFORE_THE_VISIT = AWAITED | {S.ARRIVED}
 # The next step of the day; the first of these that is legal is the one filled button.
 _FORWARD = (Verb.COMPLETE, Verb.START, Verb.ARRIVE, Verb.CONFIRM, Verb.REINSTATE, Verb.CORRECT_NO_SHOW)
+# The messages of a move appear within a second or two; after these the card stops asking.
+_JUST_NOW = dt.timedelta(seconds=30)
+_MOVING = frozenset({Status.QUEUED, Status.SENDING})
+_GIVE_UP = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,15 @@ def checks(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, "appointments/partials/appointment_checks.html", context)
 
 
+@require(Can.SEE_MESSAGES)
+@require_safe
+def messages(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """The messages' card; it asks for itself until they have left."""
+    appointment = get_or_404(selectors.appointments_for(request.user), pk)
+    context = {"appointment": appointment, **_messages(appointment)}
+    return render(request, "appointments/partials/appointment_messages.html", context)
+
+
 def render_detail(request: HttpRequest, pk: uuid.UUID, *, refused: str = "", status: int = 200) -> HttpResponse:
     """The page; ``refused`` is a wish the rules said no to, shown on top of the state as it really is."""
     user = request.user
@@ -63,7 +78,7 @@ def render_detail(request: HttpRequest, pk: uuid.UUID, *, refused: str = "", sta
     context["checks"] = open_points(appointment) if appointment.status in _BEFORE_THE_VISIT else []
     context["invoices"] = list(appointment.invoices.order_by("created_at")) if allows(user, Can.TAKE_PAYMENTS) else []
     if allows(user, Can.SEE_MESSAGES):
-        context["appointment_messages"] = messages_of(appointment)
+        context.update(_messages(appointment))
     if is_desk and appointment.link_code and appointment.status in AWAITED:
         context["link"] = f"{settings.PUBLIC_BASE_URL}{reverse('appointments:link', args=[appointment.link_code])}"
     context["history"] = history_of(appointment.events.all())
@@ -71,14 +86,19 @@ def render_detail(request: HttpRequest, pk: uuid.UUID, *, refused: str = "", sta
     return render(request, "appointments/detail.html", context, status=status)
 
 
-def messages_of(appointment: Appointment) -> list[MessageLine]:
-    """Everything that was sent, or refused, about this visit; the latest first."""
-    rows = (
+def _messages(appointment: Appointment) -> dict[str, Any]:
+    """Everything that was sent, or refused, about this visit, the latest first; and whether to look again soon."""
+    now = timezone.now()
+    rows = list(
         Message.objects.filter(object_type=Appointment._meta.label_lower, object_id=appointment.pk)
         .select_related("user", "guardian", "event")
         .order_by("-created_at", "-pk")
     )
-    return [MessageLine(message, _title(message)) for message in rows]
+    is_moving = any(row.status in _MOVING and row.created_at > now - _GIVE_UP for row in rows)
+    return {
+        "appointment_messages": [MessageLine(message, _title(message)) for message in rows],
+        "is_live": is_moving or (appointment.updated_at > now - _JUST_NOW and not appointment.is_silent),
+    }
 
 
 def _title(message: Message) -> str:
