@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
 
 import agdar.life  # noqa: F401  # connects its signal
@@ -23,7 +23,8 @@ app.autodiscover_tasks()
 
 # One worker serves all of them in the demo; a larger house gives each its own (docs/operations.md).
 QUEUES = ("urgent", "default", "bulk", "beat")
-app.conf.task_queues = [Queue(name) for name in QUEUES]
+# Each its own exchange and key: with the default ones every message would land in all of them.
+app.conf.task_queues = [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES]
 app.conf.task_default_queue = "default"
 app.conf.task_routes = {
     "core.tasks.send_multi_channel_notification_task": {"queue": "urgent"},

@@ -91,3 +91,10 @@ def test_a_fanout_reaches_every_queue(connection: Connection) -> None:
         queue.declare()
     connection.Producer(channel).publish("x", exchange=exchange)
     assert [queue.get().payload for queue in queues] == ["x", "x"]
+
+
+def test_a_task_lands_in_its_own_queue_and_in_no_other() -> None:
+    from agdar.celery import QUEUES, app
+
+    addresses = {(queue.exchange.name, queue.routing_key) for queue in app.amqp.queues.values()}
+    assert addresses == {(name, name) for name in QUEUES}

@@ -58,12 +58,12 @@ def timeline(message: Message) -> list[str]:
     return list(message.logs.values_list("event", flat=True))
 
 
-def delivered(appointment: Appointment, key: str, channel: str, status: Status) -> None:
+def delivered(appointment: Appointment, key: str, channel: str, status: Status, *, seconds: float = 30) -> None:
     def there() -> bool:
         row = messages(appointment, key).get(channel)
         return row is not None and row.status == status
 
-    wait_for(there, seconds=30, what=f"{key} by {channel} is {status}")
+    wait_for(there, seconds=seconds, what=f"{key} by {channel} is {status}")
 
 
 def bell(clinic: Clinic, key: str) -> Notification:
@@ -129,7 +129,8 @@ def test_a_reminder_that_is_due_leaves_by_beat_and_a_cancelled_one_does_not(
     Reminder.objects.filter(kind="24H").update(due_at=timezone.now())
     house.start_worker()
     house.start_beat()
-    delivered(kept, "appointment.reminder_24h", "WHATSAPP", Status.READ)
+    # Beat looks every twenty seconds.
+    delivered(kept, "appointment.reminder_24h", "WHATSAPP", Status.READ, seconds=60)
     assert messages(dropped, "appointment.reminder_24h") == {}
 
 
