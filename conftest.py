@@ -15,8 +15,8 @@ from core.models import Department, Location, Patient, Role, Tenant, User
 from core.tenancy import tenant_scope
 from tests import factories
 
-# Gives the markers their meaning and closes the run with a table of what ran.
-pytest_plugins = ["tests.parts"]
+# The first gives the markers their meaning and closes the run with a table of what ran; the second opens windows.
+pytest_plugins = ["tests.parts", "tests.browser"]
 
 
 def pytest_configure() -> None:

@@ -39,42 +39,42 @@ def me(clinic):
 
 
 @pytest.fixture
-def browser(clinic, me):
+def tab(clinic, me):
     return clinic.client(me)
 
 
 # --- the poll --------------------------------------------------------------------------------------------------------
 
 
-def test_a_poll_costs_two_queries_whether_or_not_something_is_new(me, browser, django_assert_num_queries):
+def test_a_poll_costs_two_queries_whether_or_not_something_is_new(me, tab, django_assert_num_queries):
     ring(me)
     with django_assert_num_queries(2):
-        response = poll(browser)
+        response = poll(tab)
     assert response.status_code == 200
     with django_assert_num_queries(2):
-        assert poll(browser, response["HX-PTag"]).status_code == 304
+        assert poll(tab, response["HX-PTag"]).status_code == 304
 
 
-def test_a_poll_of_somebody_who_never_got_anything_is_as_cheap(browser, django_assert_num_queries):
+def test_a_poll_of_somebody_who_never_got_anything_is_as_cheap(tab, django_assert_num_queries):
     with django_assert_num_queries(2):
-        response = poll(browser)
+        response = poll(tab)
     assert count_event(response)["n"] == 0
-    assert poll(browser, response["HX-PTag"]).status_code == 304
+    assert poll(tab, response["HX-PTag"]).status_code == 304
 
 
-def test_the_tag_of_the_page_is_the_tag_of_the_poll(me, browser):
+def test_the_tag_of_the_page_is_the_tag_of_the_poll(me, tab):
     ring(me)
-    page = browser.get("/notifications/inbox/").content.decode()
+    page = tab.get("/notifications/inbox/").content.decode()
     tag = page.split('hx-ptag="')[1].split('"')[0]
-    assert poll(browser, tag).status_code == 304
+    assert poll(tab, tag).status_code == 304
     ring(me)
-    assert poll(browser, tag).status_code == 200
+    assert poll(tab, tag).status_code == 200
 
 
-def test_a_new_notification_raises_the_count_and_says_so_without_a_name(me, browser):
-    tag = poll(browser)["HX-PTag"]
+def test_a_new_notification_raises_the_count_and_says_so_without_a_name(me, tab):
+    tag = poll(tab)["HX-PTag"]
     ring(me, "Sara Al-Mutairi has arrived")
-    response = poll(browser, tag)
+    response = poll(tab, tag)
     assert count_event(response) == {"n": 1, "new": True, "sentence": "You have 1 unread notification."}
     page = response.content.decode()
     assert '<hx-partial hx-target="#bell-count"' in page
@@ -82,47 +82,47 @@ def test_a_new_notification_raises_the_count_and_says_so_without_a_name(me, brow
     assert "Sara" not in page + response["HX-Trigger"]
 
 
-def test_reading_lowers_the_count_without_news(me, browser):
+def test_reading_lowers_the_count_without_news(me, tab):
     first = ring(me)
     ring(me)
-    tag = poll(browser)["HX-PTag"]
+    tag = poll(tab)["HX-PTag"]
     inbox.mark_read(me, first.pk)
-    response = poll(browser, tag)
+    response = poll(tab, tag)
     assert (count_event(response)["n"], count_event(response)["new"]) == (1, False)
 
 
 @pytest.mark.parametrize("tag", ["", "x", "a.b.c", "....", "1.2.٣", "abc.1.-5"])
-def test_a_tag_that_nobody_gave_out_is_answered_in_full(me, browser, tag):
+def test_a_tag_that_nobody_gave_out_is_answered_in_full(me, tab, tag):
     ring(me)
-    assert count_event(poll(browser, tag or None)) == {
+    assert count_event(poll(tab, tag or None)) == {
         "n": 1,
         "new": True,
         "sentence": "You have 1 unread notification.",
     }
 
 
-def test_the_tag_of_another_user_is_never_taken_for_ones_own(clinic, me, browser):
+def test_the_tag_of_another_user_is_never_taken_for_ones_own(clinic, me, tab):
     ring(me)
     ring(clinic.colleague)
     theirs = poll(clinic.client(clinic.colleague))["HX-PTag"]
-    assert poll(browser, theirs).status_code == 200
+    assert poll(tab, theirs).status_code == 200
 
 
 @pytest.mark.parametrize(("unread", "badge"), [(1, ">1<"), (99, ">99<"), (100, ">99+<")])
-def test_the_badge_stops_counting_at_99(me, browser, unread, badge):
+def test_the_badge_stops_counting_at_99(me, tab, unread, badge):
     ring(me)
     BellState.objects.filter(user=me).update(unread=unread)
-    page = poll(browser).content.decode()
+    page = poll(tab).content.decode()
     assert badge in page
     assert f"Notifications, {unread} unread" in page
 
 
-def test_nothing_may_be_kept_by_a_cache(me, browser):
+def test_nothing_may_be_kept_by_a_cache(me, tab):
     for address in (POLL, LIST):
-        header = browser.get(address, headers=HX)["Cache-Control"]
+        header = tab.get(address, headers=HX)["Cache-Control"]
         assert "private" in header
         assert "no-store" in header
-    assert "no-store" in poll(browser, poll(browser)["HX-PTag"])["Cache-Control"]
+    assert "no-store" in poll(tab, poll(tab)["HX-PTag"])["Cache-Control"]
 
 
 def test_without_a_session_a_fragment_gets_401_and_a_page_the_sign_in(db):
@@ -131,25 +131,25 @@ def test_without_a_session_a_fragment_gets_401_and_a_page_the_sign_in(db):
         assert Client().get(address)["Location"].startswith("/sign-in/")
 
 
-def test_opened_by_hand_the_fragments_lead_to_the_page(browser):
+def test_opened_by_hand_the_fragments_lead_to_the_page(tab):
     for address in (POLL, LIST):
-        assert browser.get(address)["Location"] == "/notifications/inbox/"
+        assert tab.get(address)["Location"] == "/notifications/inbox/"
 
 
-def test_a_user_whose_clinic_was_suspended_polls_no_more(clinic, browser):
+def test_a_user_whose_clinic_was_suspended_polls_no_more(clinic, tab):
     clinic.tenant.is_active = False
     clinic.tenant.save()
-    assert poll(browser).status_code == 401
+    assert poll(tab).status_code == 401
 
 
 # --- the panel -------------------------------------------------------------------------------------------------------
 
 
-def test_the_list_costs_three_queries_and_shows_the_latest_ten(me, browser, django_assert_num_queries):
+def test_the_list_costs_three_queries_and_shows_the_latest_ten(me, tab, django_assert_num_queries):
     for number in range(15):
         ring(me, f"Visit {number:02}")
     with django_assert_num_queries(3):
-        page = browser.get(LIST, headers=HX).content.decode()
+        page = tab.get(LIST, headers=HX).content.decode()
     assert page.count('class="n unread"') == 10
     assert "Visit 14" in page
     assert "Visit 04" not in page
@@ -157,30 +157,30 @@ def test_the_list_costs_three_queries_and_shows_the_latest_ten(me, browser, djan
     assert 'id="bell-list"' in page
 
 
-def test_the_list_is_grouped_into_today_and_earlier(me, browser):
+def test_the_list_is_grouped_into_today_and_earlier(me, tab):
     old = ring(me, "Old")
     Notification.objects.filter(pk=old.pk).update(created_at=timezone.now() - dt.timedelta(days=2))
     ring(me, "New")
-    page = browser.get(LIST, headers=HX).content.decode()
+    page = tab.get(LIST, headers=HX).content.decode()
     assert page.index("Today") < page.index("New") < page.index("Earlier") < page.index("Old")
 
 
-def test_an_empty_list_says_so(browser):
-    assert "Nothing new" in browser.get(LIST, headers=HX).content.decode()
+def test_an_empty_list_says_so(tab):
+    assert "Nothing new" in tab.get(LIST, headers=HX).content.decode()
 
 
-def test_the_list_is_in_the_readers_language(me, browser):
+def test_the_list_is_in_the_readers_language(me, tab):
     ring(me, "New appointment", title_ar="موعد جديد", message="At ten", message_ar="في العاشرة")
-    browser.cookies["django_language"] = "ar"
-    page = browser.get(LIST, headers=HX).content.decode()
+    tab.cookies["django_language"] = "ar"
+    page = tab.get(LIST, headers=HX).content.decode()
     assert "موعد جديد" in page
     assert "في العاشرة" in page
     assert "New appointment" not in page
 
 
-def test_text_of_people_is_escaped(me, browser):
+def test_text_of_people_is_escaped(me, tab):
     ring(me, "<script>alert(1)</script>", message="<b>x</b>")
-    page = browser.get(LIST, headers=HX).content.decode()
+    page = tab.get(LIST, headers=HX).content.decode()
     assert "<script>" not in page
     assert "<b>x</b>" not in page
 
@@ -203,9 +203,9 @@ def about(user, obj) -> Notification:
     return ring(user, related_object_type=obj._meta.label_lower, related_object_id=obj.pk)
 
 
-def test_opening_marks_read_and_goes_to_the_visit(me, browser, visit):
+def test_opening_marks_read_and_goes_to_the_visit(me, tab, visit):
     row = about(me, visit)
-    response = browser.post(f"/notifications/{row.pk}/open/")
+    response = tab.post(f"/notifications/{row.pk}/open/")
     assert response.status_code == 303
     assert response["Location"] == f"/appointments/{visit.pk}/"
     row.refresh_from_db()
@@ -213,14 +213,14 @@ def test_opening_marks_read_and_goes_to_the_visit(me, browser, visit):
     assert BellState.objects.get(user=me).unread == 0
 
 
-def test_a_link_preview_goes_there_and_changes_nothing(me, browser, visit):
+def test_a_link_preview_goes_there_and_changes_nothing(me, tab, visit):
     row = about(me, visit)
-    assert browser.get(f"/notifications/{row.pk}/open/")["Location"] == f"/appointments/{visit.pk}/"
+    assert tab.get(f"/notifications/{row.pk}/open/")["Location"] == f"/appointments/{visit.pk}/"
     row.refresh_from_db()
     assert not row.is_read
 
 
-def test_what_is_gone_or_not_for_this_user_is_said_kindly(clinic, me, browser, visit):
+def test_what_is_gone_or_not_for_this_user_is_said_kindly(clinic, me, tab, visit):
     visit.provider = clinic.colleague
     visit.save()
     for row in (
@@ -228,16 +228,16 @@ def test_what_is_gone_or_not_for_this_user_is_said_kindly(clinic, me, browser, v
         ring(me, related_object_type="appointments.appointment", related_object_id=uuid.uuid4()),
         ring(me, related_object_type="nobody.knows", related_object_id=uuid.uuid4()),
     ):
-        response = browser.post(f"/notifications/{row.pk}/open/", follow=True)
+        response = tab.post(f"/notifications/{row.pk}/open/", follow=True)
         assert response.status_code == 200
         assert "There is nothing to open" in response.content.decode()
         row.refresh_from_db()
         assert row.is_read
 
 
-def test_a_notice_about_nothing_in_particular_is_its_own_page(me, browser):
+def test_a_notice_about_nothing_in_particular_is_its_own_page(me, tab):
     row = ring(me, "SMS is not being sent", message="The provider refuses our account.", level=Level.ERROR)
-    page = browser.post(f"/notifications/{row.pk}/open/", follow=True).content.decode()
+    page = tab.post(f"/notifications/{row.pk}/open/", follow=True).content.decode()
     assert "The provider refuses our account." in page
     assert "nothing to open" not in page
 
@@ -256,42 +256,42 @@ def test_one_object_type_has_one_resolver():
 # --- marking read ----------------------------------------------------------------------------------------------------
 
 
-def test_one_is_marked_and_the_answer_to_htmx_is_the_new_count(me, browser):
+def test_one_is_marked_and_the_answer_to_htmx_is_the_new_count(me, tab):
     row = ring(me)
     ring(me)
-    response = browser.post(f"/notifications/{row.pk}/read/", headers=HX)
+    response = tab.post(f"/notifications/{row.pk}/read/", headers=HX)
     assert (count_event(response)["n"], count_event(response)["new"]) == (1, False)
     assert "Notifications, 1 unread" in response.content.decode()
-    again = browser.post(f"/notifications/{row.pk}/read/", headers=HX)
+    again = tab.post(f"/notifications/{row.pk}/read/", headers=HX)
     assert count_event(again)["n"] == 1
 
 
-def test_all_are_marked(me, browser):
+def test_all_are_marked(me, tab):
     for _ in range(3):
         ring(me)
-    response = browser.post("/notifications/read-all/", headers=HX)
+    response = tab.post("/notifications/read-all/", headers=HX)
     assert count_event(response)["n"] == 0
     assert not Notification.objects.filter(user=me, is_read=False).exists()
 
 
-def test_without_scripts_marking_leads_back_to_the_page_with_a_word(me, browser):
+def test_without_scripts_marking_leads_back_to_the_page_with_a_word(me, tab):
     row = ring(me)
     ring(me)
-    back = browser.post(f"/notifications/{row.pk}/read/", {"next": "/notifications/inbox/?show=unread"})
+    back = tab.post(f"/notifications/{row.pk}/read/", {"next": "/notifications/inbox/?show=unread"})
     assert (back.status_code, back["Location"]) == (303, "/notifications/inbox/?show=unread")
-    assert browser.post(f"/notifications/{row.pk}/read/", {"next": "https://evil.example/"})["Location"] == (
+    assert tab.post(f"/notifications/{row.pk}/read/", {"next": "https://evil.example/"})["Location"] == (
         "/notifications/inbox/"
     )
-    page = browser.post("/notifications/read-all/", follow=True).content.decode()
+    page = tab.post("/notifications/read-all/", follow=True).content.decode()
     assert "1 notification is marked as read." in page
-    page = browser.post("/notifications/read-all/", follow=True).content.decode()
+    page = tab.post("/notifications/read-all/", follow=True).content.decode()
     assert "There was nothing unread." in page
 
 
 @pytest.mark.parametrize("address", ["/notifications/{pk}/read/", "/notifications/read-all/"])
-def test_nothing_changes_by_get(me, browser, address):
+def test_nothing_changes_by_get(me, tab, address):
     row = ring(me)
-    assert browser.get(address.format(pk=row.pk)).status_code == 405
+    assert tab.get(address.format(pk=row.pk)).status_code == 405
     row.refresh_from_db()
     assert not row.is_read
 
@@ -330,11 +330,11 @@ def test_an_outsiders_bell_is_their_own(clinic, other_clinic, me):
     assert count_event(poll(clinic.client(me)))["n"] == 1
 
 
-def test_the_sentence_knows_the_arabic_plurals(me, browser):
-    browser.cookies["django_language"] = "ar"
+def test_the_sentence_knows_the_arabic_plurals(me, tab):
+    tab.cookies["django_language"] = "ar"
     ring(me)
     BellState.objects.filter(user=me).update(unread=3)
-    sentence = str(count_event(poll(browser))["sentence"])
+    sentence = str(count_event(poll(tab))["sentence"])
     assert "3" in sentence
     with translation.override("ar"):
         assert sentence != "You have 3 unread notifications."

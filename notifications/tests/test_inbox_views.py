@@ -20,7 +20,7 @@ def me(clinic):
 
 
 @pytest.fixture
-def browser(clinic, me):
+def tab(clinic, me):
     return clinic.client(me)
 
 
@@ -31,44 +31,44 @@ def fill(user, count: int, *, every: dt.timedelta = dt.timedelta(0)) -> list[Not
     return rows
 
 
-def test_the_page_costs_the_same_for_one_and_for_many(me, browser, django_assert_max_num_queries):
+def test_the_page_costs_the_same_for_one_and_for_many(me, tab, django_assert_max_num_queries):
     fill(me, 1)
     with django_assert_max_num_queries(6) as few:
-        browser.get(PAGE)
+        tab.get(PAGE)
     fill(me, 60)
     with django_assert_max_num_queries(6) as many:
-        browser.get(PAGE)
+        tab.get(PAGE)
     assert len(few.captured_queries) == len(many.captured_queries)
 
 
-def test_a_page_holds_25_and_leads_to_the_next(me, browser):
+def test_a_page_holds_25_and_leads_to_the_next(me, tab):
     fill(me, 30, every=dt.timedelta(seconds=1))
-    first = browser.get(PAGE).content.decode()
+    first = tab.get(PAGE).content.decode()
     assert first.count('class="n unread"') == 25
     assert "1 to 25 of 30" in first
     assert "?page=2" in first
-    second = browser.get(PAGE, {"page": 2}).content.decode()
+    second = tab.get(PAGE, {"page": 2}).content.decode()
     assert second.count('class="n unread"') == 5
-    assert browser.get(PAGE, {"page": "nonsense"}).status_code == 200
-    assert browser.get(PAGE, {"page": 99}).status_code == 200
+    assert tab.get(PAGE, {"page": "nonsense"}).status_code == 200
+    assert tab.get(PAGE, {"page": 99}).status_code == 200
 
 
-def test_the_filter_shows_the_unread_and_stays_while_paging(me, browser):
+def test_the_filter_shows_the_unread_and_stays_while_paging(me, tab):
     rows = fill(me, 28, every=dt.timedelta(seconds=1))
     inbox.mark_read(me, rows[0].pk)
-    page = browser.get(PAGE, {"show": "unread"}).content.decode()
+    page = tab.get(PAGE, {"show": "unread"}).content.decode()
     assert "Notice 000" not in page
     assert "Notice 001" in page
     assert "?show=unread&amp;page=2" in page
-    assert "Notice 000" in browser.get(PAGE).content.decode()
+    assert "Notice 000" in tab.get(PAGE).content.decode()
 
 
-def test_days_are_named_today_yesterday_and_by_date(me, browser):
+def test_days_are_named_today_yesterday_and_by_date(me, tab):
     rows = fill(me, 3)
     now = timezone.now()
     for row, ago in zip(rows, (0, 1, 5), strict=True):
         Notification.objects.filter(pk=row.pk).update(created_at=now - dt.timedelta(days=ago))
-    page = browser.get(PAGE).content.decode()
+    page = tab.get(PAGE).content.decode()
     earlier = timezone.localtime(now - dt.timedelta(days=5))
     assert page.index(">Today<") < page.index(">Yesterday<") < page.index(f"{earlier:%a} {earlier.day}")
 
@@ -79,15 +79,15 @@ def test_a_day_begins_at_midnight_where_the_user_works(me):
     assert riyadh[0].label != dubai[0].label
 
 
-def test_empty_is_said_kindly(me, browser):
-    assert "No notifications yet" in browser.get(PAGE).content.decode()
+def test_empty_is_said_kindly(me, tab):
+    assert "No notifications yet" in tab.get(PAGE).content.decode()
     inbox.mark_read(me, fill(me, 1)[0].pk)
-    assert "You have read everything" in browser.get(PAGE, {"show": "unread"}).content.decode()
+    assert "You have read everything" in tab.get(PAGE, {"show": "unread"}).content.decode()
 
 
-def test_htmx_gets_the_list_alone(me, browser):
+def test_htmx_gets_the_list_alone(me, tab):
     fill(me, 1)
-    response = browser.get(PAGE, headers={"HX-Request": "true"})
+    response = tab.get(PAGE, headers={"HX-Request": "true"})
     page = response.content.decode().strip()
     assert 'id="inbox-list"' in page
     assert "<html" not in page
@@ -107,5 +107,5 @@ def test_a_stranger_signs_in_first(client, db):
     assert client.get(PAGE, headers={"HX-Request": "true"}).status_code == 401
 
 
-def test_the_page_reads_and_never_writes(browser):
-    assert browser.post(PAGE).status_code == 405
+def test_the_page_reads_and_never_writes(tab):
+    assert tab.post(PAGE).status_code == 405
