@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
+from collections.abc import Iterable
 
 from django.db import transaction
 from django.utils import timezone
@@ -59,7 +61,20 @@ def latest_consent(subfile: SubFile) -> ConsentVerification | None:
 
 def consent_status(subfile: SubFile | None, day: dt.date) -> Status:
     """The status on that day: a verification whose ``valid_until`` has passed is expired."""
-    latest = latest_consent(subfile) if subfile is not None else None
+    return status_of(latest_consent(subfile) if subfile is not None else None, day)
+
+
+def latest_consents(subfiles: Iterable[SubFile]) -> dict[uuid.UUID, ConsentVerification]:
+    """Sub-file → its latest row, for a page that shows several; one query."""
+    found: dict[uuid.UUID, ConsentVerification] = {}
+    rows = ConsentVerification.objects.filter(subfile__in=list(subfiles)).select_related("verified_by")
+    for row in rows.order_by("-created_at", "-pk"):
+        found.setdefault(row.subfile_id, row)
+    return found
+
+
+def status_of(latest: ConsentVerification | None, day: dt.date) -> Status:
+    """What the latest row means on that day; without a row the consent is missing."""
     if latest is None:
         return Status.MISSING
     if latest.status == Status.VERIFIED and latest.valid_until is not None and latest.valid_until < day:

@@ -43,9 +43,9 @@ class DayField(forms.DateField):
         return super().to_python(western_digits(value) if isinstance(value, str) else value)
 
 
-def _text(label: Any, *, direction: str = "auto", required: bool = False, max_length: int = 200) -> forms.CharField:
+def _text(label: Any, *, direction: str, help_text: Any = "") -> forms.CharField:
     widget = forms.TextInput(attrs={"dir": direction, "autocomplete": "off"})
-    return forms.CharField(label=label, max_length=max_length, required=required, widget=widget)
+    return forms.CharField(label=label, max_length=200, required=False, widget=widget, help_text=help_text)
 
 
 def _email() -> forms.EmailField:
@@ -56,7 +56,7 @@ def _email() -> forms.EmailField:
 class PatientForm(forms.Form):
     """The patient's own data. Which of both names is given does not matter, one must be."""
 
-    name_en = _text(_("Name in English"), direction="ltr")
+    name_en = _text(_("Name in English"), direction="ltr", help_text=_("One of the two names is enough."))
     name_ar = _text(_("Name in Arabic"), direction="rtl")
     birth_date = DayField(label=_("Date of birth"))
     gender = forms.ChoiceField(label=_("Gender"), choices=Gender.choices, widget=forms.RadioSelect)
@@ -115,7 +115,9 @@ class GuardianForm(forms.Form):
         if guardianship is not None:
             # Another relation is another guardianship, and a check cannot be unmade here: remove the guardian instead.
             self.fields["kind"].disabled = True
-            self.fields["is_verified"].disabled = guardianship.verified_at is not None
+            if guardianship.verified_at is not None:
+                self.fields["is_verified"].disabled = True
+                self.fields["is_verified"].help_text = ""
 
     @property
     def is_given(self) -> bool:

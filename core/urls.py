@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from core.views import account, language
+from core.views import account, language, patients
 from core.views.home import home
 
 app_name = "core"
@@ -14,4 +14,12 @@ urlpatterns = [
     path("sign-in/", account.sign_in, name="sign_in"),
     path("sign-out/", account.sign_out, name="sign_out"),
     path("language/", language.set_language, name="set_language"),
+    path("patients/", patients.patient_list, name="patient_list"),
+    path("patients/create/", patients.patient_create, name="patient_create"),
+    path("patients/duplicates/", patients.patient_duplicates, name="patient_duplicates"),
+    path("patients/<uuid:pk>/", patients.patient_detail, name="patient_detail"),
+    path("patients/<uuid:pk>/edit/", patients.patient_update, name="patient_update"),
+    path("patients/<uuid:pk>/guardians/create/", patients.guardian_create, name="guardian_create"),
+    path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
+    path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),
 ]

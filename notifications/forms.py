@@ -42,7 +42,7 @@ class MessageFilterForm(forms.Form):
         self.fields["type"].choices = [("", _("Any type")), *NotificationType.choices]
         for field in self.fields.values():
             field.widget.attrs["class"] = "in"
-        self.fields["q"].widget.attrs |= {"type": "search", "placeholder": _("Patient, file number or address")}
+        self.fields["q"].widget.attrs |= {"type": "search", "placeholder": _("Patient or address")}
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -77,7 +77,7 @@ class SingleMessageForm(forms.Form):
     """Words typed by a person, to one patient. Channels that are not possible are refused with their reason."""
 
     channel = forms.ChoiceField(label=_("Channel"), choices=Channel.choices, widget=forms.RadioSelect)
-    subject = forms.CharField(label=_("Subject"), max_length=200, required=False, help_text=_("For email only."))
+    subject = forms.CharField(label=_("Subject"), max_length=200, required=False)
     body = forms.CharField(label=_("Message"), max_length=MAX_BODY, widget=forms.Textarea(attrs={"rows": 6}))
     # The form's own key: pressed twice, or sent again by the browser, is one message.
     key = forms.UUIDField(widget=forms.HiddenInput)

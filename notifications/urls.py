@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from notifications.views import bell, inbox
+from core.access import Can, require
+from notifications.views import MessageDetailView, MessageListView, MessageRetryView, bell, inbox, messages
 
 app_name = "notifications"
 
 urlpatterns = [
+    path("messages/", require(Can.SEE_MESSAGES)(MessageListView.as_view()), name="message_list"),
+    path("messages/send/", messages.message_send, name="message_send"),
+    path("messages/send/counter/", messages.message_counter, name="message_counter"),
+    path("messages/<uuid:pk>/", require(Can.SEE_MESSAGES)(MessageDetailView.as_view()), name="message_detail"),
+    path("messages/<uuid:pk>/retry/", require(Can.RETRY_MESSAGES)(MessageRetryView.as_view()), name="message_retry"),
     path("inbox/", inbox.inbox_page, name="inbox"),
     path("bell/", bell.bell, name="bell"),
     path("bell/list/", bell.bell_list, name="bell_list"),

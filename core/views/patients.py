@@ -9,7 +9,7 @@ from django.contrib import messages as notes
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -44,7 +44,11 @@ def patient_list(request: HttpRequest) -> HttpResponse:
     next_visit = Appointment.objects.filter(
         patient=OuterRef("pk"), status__in=AWAITED, starts_at__gt=timezone.now()
     ).order_by("starts_at")
-    rows = Patient.objects.filter(merged_into=None).annotate(next_visit=Subquery(next_visit.values("starts_at")[:1]))
+    speaker = Guardianship.objects.filter(patient=OuterRef("pk"), is_primary=True)
+    rows = Patient.objects.filter(merged_into=None).annotate(
+        next_visit=Subquery(next_visit.values("starts_at")[:1]),
+        guardian_phone=Subquery(speaker.values("guardian__phone")[:1]),
+    )
     if typed:
         rows = rows.filter(selectors.matching(typed))
     page = Paginator(rows.order_by("name_en", "pk"), PAGE_SIZE).get_page(request.GET.get("page"))
@@ -60,6 +64,7 @@ def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     patient = get_or_404(Patient.objects.select_related("tenant", "merged_into"), pk)
     preference = gate.preference_of(patient)
     now = timezone.now()
+    called_off = Q(status__in=(Appointment.Status.CANCELLED, Appointment.Status.ENTERED_IN_ERROR))
     own_visits = visits.of_patient(request.user, patient)
     return render(
         request,
@@ -70,8 +75,8 @@ def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "reader": reader_of(patient, preference),
             **_family(patient),
             "subfiles": _subfiles(patient),
-            "upcoming": own_visits.filter(starts_at__gt=now).order_by("starts_at", "pk")[:SHOWN],
-            "past": own_visits.filter(starts_at__lte=now)[:SHOWN],
+            "upcoming": own_visits.filter(starts_at__gt=now).exclude(called_off).order_by("starts_at", "pk")[:SHOWN],
+            "past": own_visits.filter(Q(starts_at__lte=now) | called_off)[:SHOWN],
             "invoices": invoices_of_patient(request.user, patient)[:SHOWN],
             "sent": messages.messages_of(patient)[:SHOWN],
             "replies": messages.replies_of(patient)[:SHOWN],
@@ -108,7 +113,9 @@ def patient_duplicates(request: HttpRequest) -> HttpResponse:
 def guardian_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """One more guardian for a patient."""
     patient = get_or_404(Patient.objects.select_related("tenant"), pk)
-    form = GuardianForm(request.POST if request.method == "POST" else None, prefix="guardian", initial={"language": patient.language})
+    form = GuardianForm(
+        request.POST if request.method == "POST" else None, prefix="guardian", initial={"language": patient.language}
+    )
     if request.method == "POST" and form.is_valid():
         if not form.is_given:
             form.add_error("name_en", _("Write down who the guardian is."))
@@ -194,7 +201,9 @@ def _duplicates(typed_phone: str, typed_day: str, *, except_pk: object) -> list[
     """The hint's patients; none while either of the two is not a phone or not a day."""
     try:
         number, day = phone.to_e164(typed_phone), parse_date(selectors.western_digits(typed_day))
-        return list(selectors.duplicates_of(phone_number=number, birth_date=day, except_pk=except_pk)[:3]) if day else []
+        return (
+            list(selectors.duplicates_of(phone_number=number, birth_date=day, except_pk=except_pk)[:3]) if day else []
+        )
     except (ValidationError, ValueError):
         return []
 
@@ -288,7 +297,10 @@ def _same_guardian(fields: dict[str, str]) -> Guardian | None:
     if not fields["phone"]:
         return None
     for guardian in Guardian.objects.filter(phone=fields["phone"]):
-        if any(fields[name] and fields[name].casefold() == getattr(guardian, name).casefold() for name in ("name_en", "name_ar")):
+        if any(
+            fields[name] and fields[name].casefold() == getattr(guardian, name).casefold()
+            for name in ("name_en", "name_ar")
+        ):
             return guardian
     return None
 

@@ -60,7 +60,7 @@ def front_desk(user: User) -> dict[str, Any]:
         visits=Count("pk", filter=_COUNTED),
         confirmed=Count("pk", filter=_CONFIRMED),
         awaiting=Count("pk", filter=Q(status__in=_NOT_YET_CONFIRMED, starts_at__gt=now)),
-        left=Count("pk", filter=_COUNTED & Q(starts_at__gt=now)),
+        left=Count("pk", filter=Q(status__in=AWAITED, ends_at__gt=now)),
     )
     next_visits = list(
         visits.appointments_for(user)
@@ -92,7 +92,9 @@ def message_totals(user: User, days: int = 7) -> dict[str, Any]:
         **figures,
         "channels": [(channel, figures["by_channel"].get(channel, 0)) for channel in Channel],
         "statuses": [
-            (status, status.label, figures["by_status"][status]) for status in Status if figures["by_status"].get(status)
+            (status, status.label, figures["by_status"][status])
+            for status in Status
+            if figures["by_status"].get(status)
         ],
     }
 
@@ -131,7 +133,7 @@ def patient(user: User) -> dict[str, Any]:
             {"visit": visit, "code": codes.get(visit.pk, ""), "is_open": visit.status in _NOT_YET_CONFIRMED}
             for visit in upcoming
         ],
-        "sent": selectors.messages_of(person).exclude(status__in=NEVER_LEFT | {Status.QUEUED, Status.SENDING})[:10],
+        "sent": selectors.messages_of(person).exclude(status__in=NEVER_LEFT | {Status.QUEUED, Status.SENDING})[:5],
         "preference": gate.preference_of(person),
     }
 
@@ -156,9 +158,7 @@ def _worrying(user: User, now: dt.datetime, tomorrow_ends: dt.datetime) -> list[
         .filter(status__in=AWAITED, starts_at__gt=now, starts_at__lt=now + _HORIZON)
         .annotate(is_out_of_reach=Exists(out_of_reach))
         .filter(
-            Q(Exists(trouble))
-            | Q(is_out_of_reach=True)
-            | Q(status__in=_NOT_YET_CONFIRMED, starts_at__lt=tomorrow_ends)
+            Q(Exists(trouble)) | Q(is_out_of_reach=True) | Q(status__in=_NOT_YET_CONFIRMED, starts_at__lt=tomorrow_ends)
         )
         .order_by("starts_at", "pk")
     )

@@ -1,10 +1,11 @@
-"""Template filters for messages: the address in its own direction, the cost with its currency."""
+"""Template filters for messages: the address in its own direction, the cost with its currency, an error's words."""
 
 from __future__ import annotations
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from core import phone
 from notifications.models import Message
@@ -28,3 +29,16 @@ def cost(message: Message) -> SafeString | str:
     whole, _dot, decimals = amount.partition(".")
     text = f"{whole}.{decimals.ljust(2, '0')} {message.currency}".strip()
     return format_html('<bdi dir="ltr">{}</bdi>', text)
+
+
+@register.filter
+def error_words(error: str) -> SafeString:
+    """“30006 The number is a landline.”: the code as it is, the sentence in the reader's language.
+
+    The providers' tables mark their sentences for the catalogue; what a provider says itself is shown as it said it.
+    """
+    translated = gettext(error)
+    if translated != error:
+        return format_html("<bdi>{}</bdi>", translated)
+    code, _space, words = error.partition(" ")
+    return format_html('<bdi dir="ltr">{}</bdi> <bdi>{}</bdi>', code, gettext(words))

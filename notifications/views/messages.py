@@ -17,10 +17,10 @@ from django.views.decorators.http import require_POST
 
 from appointments.models import Appointment
 from core.access import Can, get_or_404, require
-from core.views.reader import reader_of
 from core.errors import DomainError
 from core.models import Patient
 from core.selectors import zone_of
+from core.views.reader import reader_of
 from integrations.messaging_service import MessagingService
 from notifications import segments, selectors
 from notifications.forms import MAX_BODY, MessageFilterForm, SingleMessageForm

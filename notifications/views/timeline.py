@@ -44,13 +44,14 @@ _QUIET_AFTER = dt.timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line. ``code`` is a provider's id or error code, always left to right; ``clock`` is empty when expected."""
+    """One line. ``code`` is the provider's id, ``error`` its words, left to right; ``clock`` is empty when expected."""
 
     tone: str
     icon: str
     title: str
     detail: str = ""
     code: str = ""
+    error: str = ""
     clock: str = ""
     day: str = ""
     is_expected: bool = False
@@ -88,7 +89,7 @@ def expected(message: Message) -> list[Step]:
 
 def report_note(message: Message) -> str:
     """What this channel will never tell us; empty when it tells everything."""
-    if message.status in _CLOSED:
+    if message.status in _CLOSED or message.status == Status.FAILED:
         return ""
     if message.channel == Channel.SMS:
         return _("SMS does not report reading.")
@@ -125,43 +126,41 @@ def _step(
 ) -> Step:
     event = E(log.event)
     tone, icon = _LOOKS[event]
-    detail, code = _detail(message, log, logs)
+    code = log.provider_response.get("provider_message_id") or message.provider_message_id if event is E.SENT else ""
+    error = log.error if log.error not in Reason.values else ""
     return Step(
         tone=tone,
         icon=icon,
         title=str(event.label),
-        detail=detail,
-        code=code,
+        detail=_detail(message, log, logs),
+        code=str(code),
+        error=error,
         clock=f"{local:%H:%M:%S}",
         day=f"{local:%Y-%m-%d}" if shows_day else "",
     )
 
 
-def _detail(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> tuple[str, str]:
-    """The second line of a step, and a code to show beside it."""
+def _detail(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> str:
+    """The second line of a step, in our words."""
     match log.event:
         case E.CREATED:
-            return _created(message, log), ""
-        case E.QUEUED:
-            return (_("Sent again by %(name)s.") % {"name": log.actor.name}, "") if log.actor else ("", "")
-        case E.SENDING:
-            return "", ""
+            return _created(message, log)
+        case E.QUEUED if log.actor:
+            return _("Sent again by %(name)s.") % {"name": log.actor.name}
         case E.SENT:
-            code = str(log.provider_response.get("provider_message_id") or message.provider_message_id)
-            return _("Accepted by %(provider)s.") % {"provider": provider_name(message.provider)}, code
+            return _("Accepted by %(provider)s.") % {"provider": provider_name(message.provider)}
         case E.DELIVERED | E.READ:
-            return _reported(message, log, logs), ""
+            return _reported(message, log, logs)
         case E.RETRY:
-            return _retry(log, logs), ""
+            number = sum(1 for row in logs if row.event == E.RETRY and row.position <= log.position)
+            return _("Retry %(number)s of %(most)s.") % {"number": number, "most": MAX_RETRIES}
         case E.FALLBACK:
             channel = str(log.provider_response.get("channel", ""))
             label = Channel(channel).label if channel in Channel.values else channel
-            return _("A copy went out by %(channel)s.") % {"channel": label}, ""
+            return _("A copy went out by %(channel)s.") % {"channel": label}
         case E.UNCONFIRMED:
-            words = _("Handed over, but no answer came. We ask the provider and do not send it twice.")
-            return words, log.error
-        case _:
-            return _refused(log)
+            return _("Handed over, but no answer came. We ask the provider and do not send it twice.")
+    return str(Reason(log.error).label) if log.error in Reason.values else ""
 
 
 def _created(message: Message, log: MessageLog) -> str:
@@ -191,17 +190,6 @@ def _reported(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> 
         "provider": provider,
         "seconds": f"{seconds:.1f}",
     }
-
-
-def _retry(log: MessageLog, logs: Sequence[MessageLog]) -> str:
-    number = sum(1 for row in logs if row.event == E.RETRY and row.position <= log.position)
-    return _("Retry %(number)s of %(most)s.") % {"number": number, "most": MAX_RETRIES}
-
-
-def _refused(log: MessageLog) -> tuple[str, str]:
-    if log.error in Reason.values:
-        return str(Reason(log.error).label), ""
-    return "", log.error
 
 
 def provider_name(code: str) -> str:

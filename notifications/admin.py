@@ -1,0 +1,151 @@
+"""The support console for messaging. History can be read and never changed; words and wishes can."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import Model
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from core import audit
+from notifications.models import (
+    InboundMessage,
+    Message,
+    MessageLog,
+    MessageTemplate,
+    Notification,
+    NotificationEvent,
+    NotificationPreference,
+    ProviderReceipt,
+)
+
+WORDS = ("subject_en", "subject_ar", "body_en", "body_ar", "variables")
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that only the program writes."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(MessageTemplate)
+class MessageTemplateAdmin(admin.ModelAdmin):
+    """The model's ``clean`` shows an unknown placeholder at its field. New words are a new version."""
+
+    list_display = ("name", "code", "channel", "notification_type", "version", "is_active", "tenant")
+    list_filter = ("channel", "notification_type", "is_active")
+    search_fields = ("name", "code")
+    list_select_related = ("tenant",)
+    readonly_fields = ("version", "created_at", "updated_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Templates come with their event type, for every tenant (``default_words``)."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: MessageTemplate, form: ModelForm, change: bool) -> None:  # noqa: FBT001  # Django's own signature
+        changed = [name for name in form.changed_data if name in WORDS]
+        if changed:
+            obj.version += 1
+        super().save_model(request, obj, form, change)
+        audit.record(
+            tenant_id=obj.tenant_id,
+            actor=request.user,
+            action="template.updated",
+            obj=obj,
+            before={name: form.initial.get(name) for name in form.changed_data},
+            after={name: form.cleaned_data[name] for name in form.changed_data} | {"version": obj.version},
+        )
+
+
+class MessageLogInline(admin.TabularInline):
+    model = MessageLog
+    fields = ("position", "event", "status", "error", "provider_response", "actor", "created_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = ("short_id", "patient", "user", "channel", "notification_type", "status", "provider", "created_at")
+    list_filter = ("status", "channel", "notification_type", "provider")
+    search_fields = ("id", "recipient", "provider_message_id", "patient__mrn")
+    list_select_related = ("patient", "user")
+    date_hierarchy = "created_at"
+    inlines = (MessageLogInline,)
+
+
+@admin.register(MessageLog)
+class MessageLogAdmin(ReadOnlyAdmin):
+    list_display = ("message_id", "event", "status", "error", "created_at")
+    list_filter = ("event",)
+    search_fields = ("message__id",)
+
+
+@admin.register(ProviderReceipt)
+class ProviderReceiptAdmin(ReadOnlyAdmin):
+    list_display = ("provider", "status", "provider_message_id", "message_id", "received_at", "applied_at")
+    list_filter = ("provider", "status")
+    search_fields = ("provider_message_id", "message__id")
+
+
+@admin.register(NotificationEvent)
+class NotificationEventAdmin(ReadOnlyAdmin):
+    list_display = ("key", "object_type", "object_id", "attempts", "error", "created_at", "processed_at")
+    list_filter = ("key",)
+    search_fields = ("object_id", "dedupe_key")
+
+
+@admin.register(InboundMessage)
+class InboundMessageAdmin(ReadOnlyAdmin):
+    list_display = ("patient", "channel", "provider", "in_reply_to_id", "created_at")
+    list_filter = ("channel", "provider")
+    list_select_related = ("patient",)
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    """Only ``notifications.inbox`` writes them, because it keeps the bell's counter."""
+
+    list_display = ("title", "user", "notification_type", "is_read", "created_at")
+    list_filter = ("notification_type", "is_read")
+    list_select_related = ("user",)
+
+
+@admin.register(NotificationPreference)
+class NotificationPreferenceAdmin(admin.ModelAdmin):
+    list_display = ("patient", "preferred_channel", "preferred_language", "marketing_enabled", "updated_at")
+    list_filter = ("preferred_channel", "marketing_enabled")
+    search_fields = ("patient__name_en", "patient__name_ar", "patient__mrn")
+    list_select_related = ("patient",)
+    raw_id_fields = ("patient",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("patient",)
+
+    def save_model(self, request: HttpRequest, obj: NotificationPreference, form: ModelForm, change: bool) -> None:  # noqa: FBT001
+        super().save_model(request, obj, form, change)
+        audit.record(
+            tenant_id=obj.tenant_id,
+            actor=request.user,
+            action="preference.updated",
+            obj=obj,
+            before={name: form.initial.get(name) for name in form.changed_data},
+            after={name: form.cleaned_data[name] for name in form.changed_data},
+        )
