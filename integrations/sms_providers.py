@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import structlog
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_noop as _
 
 from notifications.states import Channel, Status
 
@@ -199,7 +200,7 @@ class Provider(ABC):
         rule = self.errors.get(code)
         if rule is None:
             log.error("provider_code_unknown", provider=self.name, code=code[:40])
-            rule = Rule(Kind.TRANSIENT, "The provider refused with a code that is not in our table.")
+            rule = Rule(Kind.TRANSIENT, _("The provider refused with a code that is not in our table."))
         return ProviderError(rule.kind, code=code, detail=rule.why, response=response, retry_after=retry_after)
 
     @abstractmethod

@@ -12,6 +12,7 @@ import structlog
 from celery import shared_task
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from core import tasks as doorbells
 from core.queueing import publish
@@ -136,7 +137,7 @@ def sync_message(message: Message) -> bool:
         if message.status != Status.UNCONFIRMED:
             return False
         return lifecycle.fail(
-            message, bounced=False, may_retry=True, code="not_found", detail="The provider never received it."
+            message, bounced=False, may_retry=True, code="not_found", detail=_("The provider never received it.")
         )
     if found.cost is not None:
         Message.objects.filter(pk=message.pk).update(cost=found.cost, currency=found.currency)

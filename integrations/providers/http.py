@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import requests
+from django.utils.translation import gettext_noop as _
 from requests import exceptions as failed
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
@@ -30,14 +31,14 @@ def unanswered(error: requests.RequestException) -> ProviderError:
     """The error of a call without a usable answer. TRANSIENT only where the request provably never left."""
     code = type(error).__name__
     if isinstance(error, failed.InvalidURL | failed.MissingSchema | failed.InvalidSchema):
-        return ProviderError(Kind.CONFIGURATION, code=code, detail="The provider's address is not valid.")
+        return ProviderError(Kind.CONFIGURATION, code=code, detail=_("The provider's address is not valid."))
     causes = list(_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return ProviderError(Kind.CONFIGURATION, code=code, detail="The provider's certificate is not trusted.")
+        return ProviderError(Kind.CONFIGURATION, code=code, detail=_("The provider's certificate is not trusted."))
     # NewConnectionError: refused, no route, or no such host (its subclass NameResolutionError).
     if any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes):
-        return ProviderError(Kind.TRANSIENT, code=code, detail="The provider could not be reached.")
-    return ProviderError(Kind.AMBIGUOUS, code=code, detail="The connection broke before the provider's answer came.")
+        return ProviderError(Kind.TRANSIENT, code=code, detail=_("The provider could not be reached."))
+    return ProviderError(Kind.AMBIGUOUS, code=code, detail=_("The connection broke before the provider's answer came."))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -17,6 +17,7 @@ from django.core.mail.backends.smtp import EmailBackend
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.http import http_date
+from django.utils.translation import gettext_noop as _
 
 from integrations.links import link_text
 from integrations.sms_providers import Accepted, Kind, LookUp, Outgoing, Provider, ProviderError, Rule, empty_settings
@@ -26,13 +27,13 @@ _RIGHT_TO_LEFT = {"ar"}
 
 # SMTP reply codes (RFC 5321) that say more than their first digit.
 ERRORS: dict[str, Rule] = {
-    "530": Rule(Kind.CONFIGURATION, "The mail server wants us to sign in."),
-    "535": Rule(Kind.CONFIGURATION, "The mail server refused our credentials."),
-    "550": Rule(Kind.NUMBER, "There is no such mailbox."),
-    "551": Rule(Kind.NUMBER, "The mailbox is elsewhere."),
-    "552": Rule(Kind.TRANSIENT, "The mailbox is full."),
-    "553": Rule(Kind.NUMBER, "The address is not valid."),
-    "554": Rule(Kind.CONTENT, "The mail server refused the mail."),
+    "530": Rule(Kind.CONFIGURATION, _("The mail server wants us to sign in.")),
+    "535": Rule(Kind.CONFIGURATION, _("The mail server refused our credentials.")),
+    "550": Rule(Kind.NUMBER, _("There is no such mailbox.")),
+    "551": Rule(Kind.NUMBER, _("The mailbox is elsewhere.")),
+    "552": Rule(Kind.TRANSIENT, _("The mailbox is full.")),
+    "553": Rule(Kind.NUMBER, _("The address is not valid.")),
+    "554": Rule(Kind.CONTENT, _("The mail server refused the mail.")),
 }
 
 
@@ -80,7 +81,7 @@ class SmtpEmailProvider(Provider):
         try:
             backend.send_messages([mail])
         except (BadHeaderError, ValueError) as error:
-            detail = "The address or the subject cannot stand in an email."
+            detail = _("The address or the subject cannot stand in an email.")
             raise ProviderError(Kind.CONTENT, code=type(error).__name__, detail=detail) from None
         except (OSError, smtplib.SMTPException) as error:
             client = getattr(backend, "connection", None)
@@ -93,20 +94,20 @@ class SmtpEmailProvider(Provider):
     def _look_up(
         self, *, message_id: str, to: str, sent_after: dt.datetime, channel: str, body: str, provider_message_id: str
     ) -> LookUp | None:
-        raise ProviderError(Kind.AMBIGUOUS, code="no_look_up", detail="A mail server cannot be asked about a mail.")
+        raise ProviderError(Kind.AMBIGUOUS, code="no_look_up", detail=_("A mail server cannot be asked about a mail."))
 
     def _not_opened(self, error: Exception) -> ProviderError:
         """Nothing has left yet."""
         code = type(error).__name__
         if isinstance(error, smtplib.SMTPAuthenticationError):
             return ProviderError(
-                Kind.CONFIGURATION, code=str(error.smtp_code), detail="The mail server refused our credentials."
+                Kind.CONFIGURATION, code=str(error.smtp_code), detail=_("The mail server refused our credentials.")
             )
         if isinstance(error, smtplib.SMTPNotSupportedError):
             return ProviderError(
-                Kind.CONFIGURATION, code=code, detail="The mail server does not offer what we ask for."
+                Kind.CONFIGURATION, code=code, detail=_("The mail server does not offer what we ask for.")
             )
-        return ProviderError(Kind.TRANSIENT, code=code, detail="The mail server could not be reached.")
+        return ProviderError(Kind.TRANSIENT, code=code, detail=_("The mail server could not be reached."))
 
     def _not_sent(self, error: Exception, *, is_leaving: bool) -> ProviderError:
         if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -117,20 +118,20 @@ class SmtpEmailProvider(Provider):
             return self._replied(error.smtp_code, unknown=Kind.CONTENT)
         if is_leaving:
             return ProviderError(
-                Kind.AMBIGUOUS, code=type(error).__name__, detail="The connection broke while the mail was leaving."
+                Kind.AMBIGUOUS, code=type(error).__name__, detail=_("The connection broke while the mail was leaving.")
             )
         return ProviderError(
-            Kind.TRANSIENT, code=type(error).__name__, detail="The connection broke before the mail was handed over."
+            Kind.TRANSIENT, code=type(error).__name__, detail=_("The connection broke before the mail was handed over.")
         )
 
     def _replied(self, reply: int, *, unknown: Kind) -> ProviderError:
         """A reply is definite: 4xx later, 5xx by the table, else what the step it came at suggests."""
         code = str(reply)
-        rule = self.errors.get(code) or Rule(unknown, "The mail server refused the mail.")
+        rule = self.errors.get(code) or Rule(unknown, _("The mail server refused the mail."))
         if 400 <= reply < 500:
-            rule = Rule(Kind.TRANSIENT, "The mail server asked us to try again later.")
+            rule = Rule(Kind.TRANSIENT, _("The mail server asked us to try again later."))
         elif unknown is Kind.CONFIGURATION:
-            rule = Rule(Kind.CONFIGURATION, "The mail server refused the sender.")
+            rule = Rule(Kind.CONFIGURATION, _("The mail server refused the sender."))
         return ProviderError(rule.kind, code=code, detail=rule.why, response={"reply": reply})
 
 

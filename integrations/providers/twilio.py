@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
+from django.utils.translation import gettext_noop as _
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
@@ -145,7 +146,7 @@ class TwilioProvider(Provider):
         except _FAILURES as error:
             raise self._error(error) from None  # theirs quotes numbers and texts
         if not message.sid:
-            raise ProviderError(Kind.AMBIGUOUS, code="no_sid", detail="Twilio's answer names no message.")
+            raise ProviderError(Kind.AMBIGUOUS, code="no_sid", detail=_("Twilio's answer names no message."))
         return Accepted(
             provider_message_id=message.sid,
             segments=to_count(message.num_segments),
@@ -183,7 +184,7 @@ class TwilioProvider(Provider):
         send it twice. The newest match counts; older ones are earlier attempts.
         """
         if not body:
-            raise ProviderError(Kind.AMBIGUOUS, code="no_text", detail="Without its text it cannot be found.")
+            raise ProviderError(Kind.AMBIGUOUS, code="no_text", detail=_("Without its text it cannot be found."))
         seen = 0
         for message in self._client.messages.stream(to=address, limit=_LOOK_AT, page_size=50):
             seen += 1
@@ -192,7 +193,7 @@ class TwilioProvider(Provider):
             if message.body == body and (message.direction or "").startswith("outbound"):
                 return _found(message)
         if seen >= _LOOK_AT:
-            raise ProviderError(Kind.AMBIGUOUS, code="too_many", detail="Too many messages went to this number.")
+            raise ProviderError(Kind.AMBIGUOUS, code="too_many", detail=_("Too many messages went to this number."))
         return None
 
     def _error(self, error: Exception) -> ProviderError:
@@ -201,11 +202,11 @@ class TwilioProvider(Provider):
         if isinstance(error, requests.RequestException):
             return http.unanswered(error)
         if not isinstance(error, TwilioRestException | TwilioServiceException):
-            return ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail="Twilio's answer could not be read.")
+            return ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail=_("Twilio's answer could not be read."))
         code = str(error.code or error.status)
         response = {"status": error.status, "code": code}
         if error.status in _MAYBE_ACCEPTED:
-            why = self.explain(code) or "Twilio failed and may have accepted the message."
+            why = self.explain(code) or _("Twilio failed and may have accepted the message.")
             return ProviderError(Kind.AMBIGUOUS, code=code, detail=why, response=response)
         return self.refused(code, response=response)
 

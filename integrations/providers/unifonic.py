@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import requests
 from django.conf import settings
+from django.utils.translation import gettext_noop as _
 
 from integrations.providers import http
 from integrations.sms_providers import (
@@ -45,34 +46,34 @@ STATUSES: dict[str, Status] = {
 
 # The codes of 2026. Lists of 2015-19, still found in old SDKs, give the same codes other meanings.
 ERRORS: dict[str, Rule] = {
-    "ER-01": Rule(Kind.CONFIGURATION, "The Unifonic account has no funds or no rate for this country."),
-    "ER-02": Rule(Kind.NUMBER, "This is not a phone number."),
-    "ER-03": Rule(Kind.NUMBER, "The number has too many digits."),
-    "ER-04": Rule(Kind.NUMBER, "The number has too few digits."),
-    "ER-05": Rule(Kind.NUMBER, "The number is unknown, not in use or a landline."),
-    "ER-06": Rule(Kind.CONTENT, "The text is empty."),
-    "ER-07": Rule(Kind.CONTENT, "Filtered as spam."),
-    "ER-08": Rule(Kind.CONFIGURATION, "The sender name is not registered."),
-    "ER-09": Rule(Kind.CONTENT, "The same text went to this number a moment ago."),
+    "ER-01": Rule(Kind.CONFIGURATION, _("The Unifonic account has no funds or no rate for this country.")),
+    "ER-02": Rule(Kind.NUMBER, _("This is not a phone number.")),
+    "ER-03": Rule(Kind.NUMBER, _("The number has too many digits.")),
+    "ER-04": Rule(Kind.NUMBER, _("The number has too few digits.")),
+    "ER-05": Rule(Kind.NUMBER, _("The number is unknown, not in use or a landline.")),
+    "ER-06": Rule(Kind.CONTENT, _("The text is empty.")),
+    "ER-07": Rule(Kind.CONTENT, _("Filtered as spam.")),
+    "ER-08": Rule(Kind.CONFIGURATION, _("The sender name is not registered.")),
+    "ER-09": Rule(Kind.CONTENT, _("The same text went to this number a moment ago.")),
     # HTTP statuses, which Unifonic also uses as codes.
-    "401": Rule(Kind.CONFIGURATION, "Unifonic refused our credentials."),
-    "402": Rule(Kind.CONFIGURATION, "The AppSid is missing."),
-    "403": Rule(Kind.CONFIGURATION, "Unifonic does not accept calls from our address."),
-    "404": Rule(Kind.CONFIGURATION, "Unifonic does not know this address."),
-    "406": Rule(Kind.CONFIGURATION, "Unifonic did not understand the request."),
-    "409": Rule(Kind.CONTENT, "The same text went to this number a moment ago."),
-    "410": Rule(Kind.NUMBER, "This is not a phone number."),
-    "412": Rule(Kind.CONTENT, "The text is too long."),
-    "421": Rule(Kind.CONTENT, "The text is empty."),
-    "429": Rule(Kind.TRANSIENT, "Too many requests at once."),
-    "440": Rule(Kind.CONFIGURATION, "The sender name is not allowed."),
-    "449": Rule(Kind.CONTENT, "The text is empty."),
-    "456": Rule(Kind.CONFIGURATION, "The correlation id is not valid."),
-    "460": Rule(Kind.CONTENT, "The text has an invalid encoding."),
-    "480": Rule(Kind.CONFIGURATION, "The sender name is not allowed."),
-    "481": Rule(Kind.CONFIGURATION, "This country is not enabled in the Unifonic account."),
-    "482": Rule(Kind.NUMBER, "This is not a phone number."),
-    "483": Rule(Kind.CONFIGURATION, "The operator is not enabled in the Unifonic account."),
+    "401": Rule(Kind.CONFIGURATION, _("Unifonic refused our credentials.")),
+    "402": Rule(Kind.CONFIGURATION, _("The AppSid is missing.")),
+    "403": Rule(Kind.CONFIGURATION, _("Unifonic does not accept calls from our address.")),
+    "404": Rule(Kind.CONFIGURATION, _("Unifonic does not know this address.")),
+    "406": Rule(Kind.CONFIGURATION, _("Unifonic did not understand the request.")),
+    "409": Rule(Kind.CONTENT, _("The same text went to this number a moment ago.")),
+    "410": Rule(Kind.NUMBER, _("This is not a phone number.")),
+    "412": Rule(Kind.CONTENT, _("The text is too long.")),
+    "421": Rule(Kind.CONTENT, _("The text is empty.")),
+    "429": Rule(Kind.TRANSIENT, _("Too many requests at once.")),
+    "440": Rule(Kind.CONFIGURATION, _("The sender name is not allowed.")),
+    "449": Rule(Kind.CONTENT, _("The text is empty.")),
+    "456": Rule(Kind.CONFIGURATION, _("The correlation id is not valid.")),
+    "460": Rule(Kind.CONTENT, _("The text has an invalid encoding.")),
+    "480": Rule(Kind.CONFIGURATION, _("The sender name is not allowed.")),
+    "481": Rule(Kind.CONFIGURATION, _("This country is not enabled in the Unifonic account.")),
+    "482": Rule(Kind.NUMBER, _("This is not a phone number.")),
+    "483": Rule(Kind.CONFIGURATION, _("The operator is not enabled in the Unifonic account.")),
 }
 
 
@@ -110,7 +111,7 @@ class UnifonicProvider(Provider):
         data = self._call("/rest/SMS/messages", form).get("data")
         message_id = str(data.get("MessageID") or "") if isinstance(data, Mapping) else ""
         if not isinstance(data, Mapping) or not message_id:
-            raise ProviderError(Kind.AMBIGUOUS, code="no_id", detail="Unifonic's answer names no message.")
+            raise ProviderError(Kind.AMBIGUOUS, code="no_id", detail=_("Unifonic's answer names no message."))
         cost = to_cost(data.get("Cost"))
         return Accepted(
             provider_message_id=message_id,
@@ -127,7 +128,7 @@ class UnifonicProvider(Provider):
         data = self._call("/rest/SMS/Messages/GetMessagesDetails", {**wanted, "Limit": "10"}).get("data")
         messages = data.get("messages") if isinstance(data, Mapping) else None
         if not isinstance(data, Mapping) or not isinstance(messages, list):
-            raise ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail="Unifonic's answer could not be read.")
+            raise ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail=_("Unifonic's answer could not be read."))
         # A filter that the service ignored would hand us somebody else's message.
         key, value = next(iter(wanted.items()))
         mine = [row for row in messages if isinstance(row, Mapping) and str(row.get(key) or "") == value]
@@ -159,7 +160,7 @@ class UnifonicProvider(Provider):
             raise ProviderError(
                 Kind.AMBIGUOUS,
                 code=str(answer.status_code),
-                detail="Unifonic failed and may have accepted the message.",
+                detail=_("Unifonic failed and may have accepted the message."),
                 response={"status": answer.status_code},
             )
         body: Mapping[str, Any] = read if isinstance(read, Mapping) else {}
@@ -167,6 +168,6 @@ class UnifonicProvider(Provider):
         if answer.ok and str(body.get("success")).lower() == "true":
             return body
         if answer.ok and not body:
-            raise ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail="Unifonic's answer could not be read.")
+            raise ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail=_("Unifonic's answer could not be read."))
         code = str(body.get("errorCode") or answer.status_code)
         raise self.refused(code, response={"status": answer.status_code, "errorCode": code})
