@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class CoreConfig(AppConfig):
     name = "core"
+    verbose_name = _("Clinics and people")
 
     def ready(self) -> None:
         from core import arrival, consent, signals  # noqa: F401  # signals connect themselves
