@@ -40,7 +40,19 @@ CREATE TABLE IF NOT EXISTS binding(
 _HIGHEST = 9
 # Seconds; longer than a task of the demo takes.
 _DEFAULT_LEASE = 60
+# Seconds to wait for another process's write, which takes milliseconds. A booking waits here (invariant 9), so not long.
+_PATIENCE = 3
 _open = threading.local()
+
+
+def _close_before_fork() -> None:
+    """SQLite's connections must not cross a fork, not even to be closed there. Both sides open their own again."""
+    if getattr(_open, "key", None) is not None:
+        _open.db.close()
+        _open.key = None
+
+
+os.register_at_fork(before=_close_before_fork)
 
 
 class QoS(virtual.QoS):
@@ -77,15 +89,14 @@ class Channel(virtual.Channel):
     do_restore = True
 
     def _db(self) -> sqlite3.Connection:
-        """One connection a thread and process: SQLite's must not cross a fork."""
+        """One connection a thread."""
         path = self._path()
-        key = (path, os.getpid())
-        if getattr(_open, "key", None) != key:
-            db = sqlite3.connect(path, timeout=20, isolation_level=None)
+        if getattr(_open, "key", None) != path:
+            db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             db.executescript(_DDL)
-            _open.db, _open.key = db, key
+            _open.db, _open.key = db, path
         connection: sqlite3.Connection = _open.db
         return connection
 
@@ -111,24 +122,30 @@ class Channel(virtual.Channel):
         waiting = db.execute("SELECT 1 FROM message WHERE queue = ? AND visible_at <= ? LIMIT 1", (queue, now))
         if waiting.fetchone() is None:
             raise Empty
+        lease_ends = now + self._lease
         taken = db.execute(
             "UPDATE message SET visible_at = ? WHERE id = ("
             " SELECT id FROM message WHERE queue = ? AND visible_at <= ? ORDER BY rank, id LIMIT 1"
             ") RETURNING id, payload",
-            (now + self._lease, queue, now),
+            (lease_ends, queue, now),
         ).fetchall()
         if not taken:
             raise Empty
         row_id, payload = taken[0]
         message: dict[str, Any] = json.loads(payload)
-        message["properties"]["delivery_info"]["row"] = row_id
+        message["properties"]["delivery_info"] |= {"row": row_id, "lease_ends": lease_ends}
         return message
 
     def delete_row(self, message: Any) -> None:
-        self._db().execute("DELETE FROM message WHERE id = ?", (_row_of(message),))
+        """Done is done, also when the lease ran out in the meantime."""
+        self._db().execute("DELETE FROM message WHERE id = ?", (_info(message, "row"),))
 
     def release_row(self, message: Any) -> None:
-        self._db().execute("UPDATE message SET visible_at = 0 WHERE id = ?", (_row_of(message),))
+        """Only while the lease is ours: another worker may have taken the message since."""
+        self._db().execute(
+            "UPDATE message SET visible_at = 0 WHERE id = ? AND visible_at = ?",
+            (_info(message, "row"), _info(message, "lease_ends")),
+        )
 
     def _size(self, queue: str) -> int:
         return int(self._db().execute("SELECT count(*) FROM message WHERE queue = ?", (queue,)).fetchone()[0])
@@ -157,9 +174,9 @@ class Channel(virtual.Channel):
             self._put(queue, message)
 
 
-def _row_of(message: Any) -> int | None:
-    row: int | None = (message.delivery_info or {}).get("row")
-    return row
+def _info(message: Any, name: str) -> float | None:
+    value: float | None = (message.delivery_info or {}).get(name)
+    return value
 
 
 class Transport(virtual.Transport):

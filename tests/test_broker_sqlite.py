@@ -83,6 +83,49 @@ def test_a_refused_message_is_there_again_at_once(connection: Connection) -> Non
     assert take(queue).payload == "x"
 
 
+def test_a_worker_that_was_too_slow_cannot_give_away_what_another_has_taken(connection: Connection, url: str) -> None:
+    queue = connection.SimpleQueue("q")
+    queue.put("x")
+    slow = take(queue)
+    time.sleep(LEASE + 0.1)
+    with Connection(url, transport_options={"visibility_timeout": 60}) as other:
+        taken = take(other.SimpleQueue("q"))
+        assert taken.payload == "x"
+        slow.requeue()
+        assert take(queue) is None
+        taken.ack()
+
+
+def test_several_processes_share_the_queue_and_none_gets_the_same_message(connection: Connection, url: str) -> None:
+    queue = connection.SimpleQueue("q")
+    for n in range(200):
+        queue.put(n)
+    # Each drains what it can get, its children too: they are forked with the parent's connection open.
+    worker = """
+import os, sys, time, agdar.celery
+from kombu import Connection
+queue = Connection(sys.argv[1]).SimpleQueue("q")
+queue.qsize()
+child = os.fork()
+while True:
+    try:
+        message = queue.get_nowait()
+    except queue.Empty:
+        break
+    os.write(1, b"%d\\n" % message.payload)
+    message.ack()
+if child:
+    os.waitpid(child, 0)
+else:
+    os._exit(0)
+"""
+    command = [sys.executable, "-c", worker, url]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]) for _n in range(2)]
+    seen = [int(line) for one in running for line in one.communicate(timeout=60)[0].split()]
+    assert sorted(seen) == list(range(200))
+    assert queue.qsize() == 0
+
+
 def test_a_fanout_reaches_every_queue(connection: Connection) -> None:
     exchange = Exchange("news", type="fanout")
     channel = connection.channel()

@@ -83,6 +83,8 @@ def test_an_error_holds_no_number_and_no_text(provider: Provider) -> None:
     told = f"{raised.value} {raised.value.response} {raised.value.detail}"
     assert "96650" not in told
     assert "private" not in told
+    # The SDK's own error quotes both, so it must not be printed under ours.
+    assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
 
 
