@@ -24,7 +24,7 @@ from core.tenancy import system_scope, tenant_scope
 from integrations import sms_providers
 from integrations.messaging_service import MessagingService
 from integrations.sms_providers import Accepted, Kind, Outgoing, ProviderError
-from notifications import gate, lifecycle
+from notifications import alerts, gate, lifecycle
 from notifications.models import Message
 from notifications.states import Channel, LogEvent, Reason, Status
 
@@ -64,6 +64,7 @@ def _deliver(message_id: uuid.UUID) -> bool:
         provider = sms_providers.provider_for(Channel(message.channel))
     except sms_providers.ChannelDisabled:
         lifecycle.refuse(message.pk, Reason.CHANNEL_DISABLED, lease=lease)
+        alerts.channel_is_down(tenant_id=message.tenant_id, channel=message.channel, code="channel_disabled", detail="")
         log.error("channel_disabled", channel=message.channel)  # noqa: TRY400  # a setting, not a fault of the code
         return False
     Message.objects.filter(pk=message.pk, lease_token=lease).update(provider=provider.name)
@@ -163,5 +164,9 @@ def _record_failure(message: Message, error: ProviderError, lease: uuid.UUID) ->
         response=error.response,
         retry_after=error.retry_after,
     )
+    if error.kind is Kind.CONFIGURATION:
+        alerts.channel_is_down(
+            tenant_id=message.tenant_id, channel=message.channel, code=error.code, detail=error.detail
+        )
     if failed:
         MessagingService().fall_back(message)

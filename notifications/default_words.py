@@ -4,9 +4,31 @@ from __future__ import annotations
 
 import uuid
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from core.models.tenant import in_language
 from notifications import registry, rendering
 from notifications.models import MessageTemplate
+from notifications.registry import Audience
+from notifications.registry import Audience, EventType
 from notifications.states import Channel
+
+_AUDIENCES = {
+    Audience.PATIENT: _("Patient"),
+    Audience.PROVIDER: _("Provider"),
+    Audience.FRONT_DESK: _("Front desk"),
+    Audience.ADMIN: _("Admin"),
+}
+
+
+_TO = {
+    Audience.PATIENT: "to the patient",
+    Audience.PROVIDER: "to the provider",
+    Audience.FRONT_DESK: "to the front desk",
+    Audience.ADMIN: "to the admins",
+}
+_BY = {Channel.SMS: "SMS", Channel.WHATSAPP: "WhatsApp", Channel.EMAIL: "email"}
 
 
 def install(tenant_id: uuid.UUID) -> int:
@@ -15,6 +37,25 @@ def install(tenant_id: uuid.UUID) -> int:
     new = [template for template in _templates(tenant_id) if (template.code, template.channel) not in there]
     MessageTemplate.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
+
+
+def title(template: MessageTemplate) -> str:
+    """The name in the reader's language. A name that somebody has given it is shown as it is."""
+    for entry in registry.all_events():
+        for audience, label in _AUDIENCES.items():
+            if entry.template_code(audience) == template.code and template.name == _name(
+                entry, audience, template.channel
+            ):
+                return gettext("%(event)s: %(audience)s, %(channel)s") % {
+                    "event": in_language(entry.name_en, entry.name_ar),
+                    "audience": label,
+                    "channel": Channel(template.channel).label,
+                }
+    return template.name
+
+
+def _name(entry: EventType, audience: Audience, channel: str) -> str:
+    return f"{entry.name_en}: {audience.value}, {channel.lower()}"
 
 
 def _templates(tenant_id: uuid.UUID) -> list[MessageTemplate]:
@@ -26,7 +67,7 @@ def _templates(tenant_id: uuid.UUID) -> list[MessageTemplate]:
                     MessageTemplate(
                         tenant_id=tenant_id,
                         code=entry.template_code(delivery.audience),
-                        name=f"{entry.name_en}: {delivery.audience.value}, {Channel(words.channel).value.lower()}",
+                        name=_name(entry, delivery.audience, words.channel),
                         channel=words.channel,
                         notification_type=entry.notification_type,
                         subject_en=words.subject_en,

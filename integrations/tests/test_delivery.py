@@ -9,12 +9,13 @@ from django.utils import timezone
 from conftest import Clinic
 from core.models import Patient
 from integrations.delivery import deliver
+from integrations.fanout import process_event
 from integrations.messaging_service import MessagingService
 from integrations.sms_providers import Kind
 from integrations.tasks import provider_sync_task, sweep_messages_task
 from integrations.tests.fakes import FakeProvider, error
 from notifications import lifecycle, receipts
-from notifications.models import Message, NotificationPreference, ProviderReceipt
+from notifications.models import Message, Notification, NotificationEvent, NotificationPreference, ProviderReceipt
 from notifications.states import Reason, Status
 
 
@@ -256,3 +257,16 @@ def test_outsiders_messages_are_delivered_in_their_own_scope(
     )
     assert deliver(message.pk)
     assert not Message.objects.filter(pk=message.pk).exists(), "not visible from this clinic"
+
+
+def test_a_provider_that_refuses_our_account_tells_the_admins_once(clinic: Clinic, provider: FakeProvider) -> None:
+    provider.script = [error(Kind.CONFIGURATION, "20003"), error(Kind.CONFIGURATION, "20003")]
+    for message in (queue(clinic), queue(clinic)):
+        deliver(message.pk)
+        assert again(message).status == Status.FAILED
+    event = NotificationEvent.objects.get(key="system.alert")
+    process_event(event.tenant_id, event.pk)
+    rung = Notification.objects.get(event=event)
+    assert (rung.user, rung.notification_type) == (clinic.admin, "ERROR")
+    assert "20003" in rung.message
+    assert "الرسائل النصية" in rung.title_ar
