@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from core.models.tenant import in_language
 from notifications import registry, rendering
 from notifications.models import MessageTemplate
-from notifications.registry import Audience
 from notifications.registry import Audience, EventType
 from notifications.states import Channel
 
@@ -20,15 +19,6 @@ _AUDIENCES = {
     Audience.FRONT_DESK: _("Front desk"),
     Audience.ADMIN: _("Admin"),
 }
-
-
-_TO = {
-    Audience.PATIENT: "to the patient",
-    Audience.PROVIDER: "to the provider",
-    Audience.FRONT_DESK: "to the front desk",
-    Audience.ADMIN: "to the admins",
-}
-_BY = {Channel.SMS: "SMS", Channel.WHATSAPP: "WhatsApp", Channel.EMAIL: "email"}
 
 
 def install(tenant_id: uuid.UUID) -> int:
