@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import structlog
@@ -12,6 +13,18 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+class RouteNotPath(logging.Filter):
+    """Django logs the path of a failed request; ours may hold a patient's link, so the route stands for it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        if request is not None:
+            match = getattr(request, "resolver_match", None)
+            record.msg = "request_failed status=%s route=%s"
+            record.args = (getattr(record, "status_code", 500), match.route if match else None)
+        return True
 
 
 def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
@@ -37,11 +50,12 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
                 ],
             }
         },
+        "filters": {"route_not_path": {"()": RouteNotPath}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "django": {"level": "WARNING"},
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["route_not_path"]},
             # These two print addresses and whole requests at INFO.
             "twilio": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
