@@ -34,6 +34,8 @@ class Slot:
     patient: Patient
     location: Location
     starts_at: dt.datetime
+    # Who gets no message cannot answer one.
+    is_reached: bool
 
     @property
     def ends_at(self) -> dt.datetime:
@@ -72,7 +74,8 @@ def fill(build: Build, people: People, days: Sequence[dt.date], taken: Taken = (
                 is_story = plan is build.plan.providers[0] and day in story_days and people.story.pk not in seen
                 patient = people.story if is_story else _pick(build, people, plan, day, seen)
                 seen.add(patient.pk)
-                slots.append(Slot(plan, patient, _location(build, plan, day), start))
+                place = _location(build, plan, day)
+                slots.append(Slot(plan, patient, place, start, not people.is_hard_to_reach(patient)))
     return sorted(slots, key=lambda slot: (slot.starts_at, slot.plan.email))
 
 

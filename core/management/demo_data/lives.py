@@ -80,7 +80,7 @@ def live(build: Build, slot: Slot) -> Life:
         notes=build.rng.choice(names.NOTES) if build.chance(0.3) else "",
         booked_by=build.rng.choice(build.staff(Role.FRONT_DESK)),
     )
-    return _Roll(build, visit).life()
+    return _Roll(build, visit, is_reached=slot.is_reached).life()
 
 
 def finish(build: Build, visit: Appointment) -> Life:
@@ -93,8 +93,9 @@ def finish(build: Build, visit: Appointment) -> Life:
 
 
 class _Roll:
-    def __init__(self, build: Build, visit: Appointment) -> None:
+    def __init__(self, build: Build, visit: Appointment, *, is_reached: bool = True) -> None:
         self.build = build
+        self.is_reached = is_reached
         self.visit = visit
         self.steps: list[Step] = []
 
@@ -119,7 +120,9 @@ class _Roll:
         if self._died_before():
             assert self.visit.patient.deceased_at is not None
             latest = self.build.at(self.visit.patient.deceased_at, dt.time()) - 6 * HOUR
-        earliest = start - (20 * HOUR if self.build.chance(SAME_DAY) else 12 * DAY)
+        earliest = min(start - 12 * DAY, self.build.now - 8 * DAY)
+        if start - 20 * HOUR < latest and self.build.chance(SAME_DAY):
+            earliest = start - 20 * HOUR
         at = self._office_time(min(earliest, latest - HOUR), latest)
         self._step(at, S.BOOKED, self.visit.booked_by)
 
@@ -143,7 +146,7 @@ class _Roll:
         latest = min(self.visit.starts_at - HOUR, self.build.now - 5 * MINUTE)
         if latest <= self.steps[-1].at + 30 * MINUTE:
             return False
-        if self.build.chance(CANCELLED_BY_PATIENT):
+        if self.is_reached and self.build.chance(CANCELLED_BY_PATIENT):
             at = self.build.between(max(self.steps[-1].at + 20 * MINUTE, latest - 2 * DAY), latest)
             reason = self._words(self.build.rng.choice(names.PATIENT_CANCELS)) if self.build.chance(0.5) else ""
             self.visit.cancelled_by = By.PATIENT
@@ -177,7 +180,7 @@ class _Roll:
         far = start > self.build.now + 3 * DAY
         if latest <= begun.at + 3 * MINUTE or not self.build.chance(0.5 if far else 0.86):
             return
-        by_patient = self.build.chance(0.75)
+        by_patient = self.is_reached and self.build.chance(0.75)
         reminder = start - DAY
         if by_patient and self.build.chance(0.35) and begun.at < reminder and reminder + 2 * HOUR < latest:
             at = self.build.after(reminder, 120, 7000)

@@ -86,7 +86,7 @@ def _bill(build: Build, people: People, books: Books, life: Life, issued_at: dt.
     if dice < PAID_AT_ONCE:
         _pay(build, books, life, invoice, amount, build.after(issued_at, 60, 900))
     elif dice < PAID_AT_ONCE + PAID_LATER:
-        _pay(build, books, life, invoice, amount, build.after(issued_at, 1 * 86400, 8 * 86400))
+        _pay(build, books, life, invoice, amount, build.after(issued_at, 86400, 8 * 86400))
     elif dice < PAID_AT_ONCE + PAID_LATER + PART_PAID:
         _pay(build, books, life, invoice, amount // 200 * 100, build.after(issued_at, 60, 86400))
     if invoice.open_minor:

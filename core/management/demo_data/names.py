@@ -59,8 +59,8 @@ RESCHEDULE_REASONS = (
     Pair("The treatment room is being serviced", "صيانة غرفة العلاج"),
 )
 CLINIC_CANCELS = (
-    Pair("The provider is unwell today", "الطبيب متوعك اليوم"),
-    Pair("The branch closes early today", "الفرع يغلق مبكرًا اليوم"),
+    Pair("The provider is away on that day", "اعتذار الطبيب في ذلك اليوم"),
+    Pair("The branch is closed on that day", "الفرع مغلق في ذلك اليوم"),
 )
 PATIENT_CANCELS = (
     Pair("I am travelling", "أنا مسافر"),

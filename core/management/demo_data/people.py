@@ -177,6 +177,7 @@ class _Maker:
         since = self.build.now - dt.timedelta(days=self.build.rng.randint(60, 300))
         for _ in range(size):
             child = self.child(family)
+            child.language = guardian.language
             self.bond(child, guardian, mother=mother, verified_at=since)
             if is_first:
                 child.phone = guardian.phone

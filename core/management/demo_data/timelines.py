@@ -81,11 +81,17 @@ def roll_fate(build: Build, message: Message) -> Fate:
             return Fate.REFUSED
         if message.recipient.endswith("0002"):
             return Fate.BOUNCED
-    is_over = message.expires_at is not None and message.expires_at + SWEPT < build.now
-    if is_over and build.chance(0.002):
+    if _was_urgent(build, message) and build.chance(0.01):
         return Fate.TOO_LATE
     fates, weights = _FATES[message.channel]
     return build.rng.choices(fates, weights=weights)[0]
+
+
+def _was_urgent(build: Build, message: Message) -> bool:
+    """Useful for a few hours only, and those are over."""
+    if message.expires_at is None or message.expires_at + SWEPT >= build.now:
+        return False
+    return message.expires_at - message.created_at < dt.timedelta(hours=3)
 
 
 class Timeline:
