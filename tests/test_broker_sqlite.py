@@ -126,6 +126,18 @@ else:
     assert queue.qsize() == 0
 
 
+def test_who_never_acknowledges_takes_for_good(connection: Connection) -> None:
+    connection.SimpleQueue("q").put("by consuming")
+    seen: list[object] = []
+    with connection.Consumer(Queue("q"), callbacks=[lambda body, _message: seen.append(body)], no_ack=True):
+        connection.drain_events(timeout=2)
+    assert seen == ["by consuming"]
+    connection.SimpleQueue("q").put("by getting")
+    assert Queue("q")(connection.channel()).get(no_ack=True).payload == "by getting"
+    time.sleep(LEASE + 0.1)
+    assert take(connection.SimpleQueue("q")) is None
+
+
 def test_a_fanout_reaches_every_queue(connection: Connection) -> None:
     exchange = Exchange("news", type="fanout")
     channel = connection.channel()
