@@ -8,7 +8,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from core import phone
-from notifications.models import Message
+from notifications import default_words
+from notifications.models import Message, MessageTemplate
 
 register = template.Library()
 
@@ -27,8 +28,14 @@ def cost(message: Message) -> SafeString | str:
         return "–"
     amount = f"{message.cost.normalize():f}"
     whole, _dot, decimals = amount.partition(".")
-    text = f"{whole}.{decimals.ljust(2, '0')} {message.currency}".strip()
-    return format_html('<bdi dir="ltr">{}</bdi>', text)
+    text = f"{whole}.{decimals.ljust(2, '0')} {gettext(message.currency)}".strip()
+    return format_html("<bdi>{}</bdi>", text)
+
+
+@register.filter
+def template_title(row: MessageTemplate) -> str:
+    """The template's name in the reader's language."""
+    return default_words.title(row)
 
 
 @register.filter

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from notifications import default_words
 from notifications.models import Message, MessageLog
 from notifications.states import MAX_RETRIES, NEVER_LEFT, Channel, LogEvent, Reason, Status
 
@@ -171,7 +172,7 @@ def _created(message: Message, log: MessageLog) -> str:
         }
     if message.template is not None:
         return _("Template “%(name)s”, version %(version)s.") % {
-            "name": message.template.name,
+            "name": default_words.title(message.template),
             "version": message.template_version,
         }
     if log.actor is not None:
