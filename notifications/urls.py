@@ -10,6 +10,7 @@ from notifications.views import MessageDetailView, MessageListView, MessageRetry
 app_name = "notifications"
 
 urlpatterns = [
+    path("", inbox.front_door, name="front_door"),
     path("messages/", require(Can.SEE_MESSAGES)(MessageListView.as_view()), name="message_list"),
     path("messages/send/", messages.message_send, name="message_send"),
     path("messages/send/counter/", messages.message_counter, name="message_counter"),

@@ -109,3 +109,9 @@ def test_a_stranger_signs_in_first(client, db):
 
 def test_the_page_reads_and_never_writes(tab):
     assert tab.post(PAGE).status_code == 405
+
+
+def test_the_front_door_leads_each_role_to_its_own_page(clinic: Clinic) -> None:
+    address = reverse("notifications:front_door")
+    assert clinic.client(clinic.front_desk).get(address).url == reverse("notifications:message_list")
+    assert clinic.client(clinic.provider).get(address).url == reverse("notifications:inbox")

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
-from core.access import Can, require
+from core.access import Can, allows, require
 from core.selectors import zone_of
 from notifications import inbox
 from notifications.views.days import by_day
 
 PAGE_SIZE = 25
+
+
+@require(Can.USE_BELL)
+@require_safe
+def front_door(request: HttpRequest) -> HttpResponse:
+    """``/notifications/`` itself: the messages for those who work with them, their own notifications for the others."""
+    return redirect("notifications:message_list" if allows(request.user, Can.SEE_MESSAGES) else "notifications:inbox")
 
 
 @require(Can.USE_BELL)
