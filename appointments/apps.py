@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class AppointmentsConfig(AppConfig):
     name = "appointments"
+    verbose_name = _("Appointments")
 
     def ready(self) -> None:
         from appointments import signals  # noqa: F401  # the handlers connect themselves

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class FinanceConfig(AppConfig):
     name = "finance"
+    verbose_name = _("Billing")
 
     def ready(self) -> None:
         from core import arrival
