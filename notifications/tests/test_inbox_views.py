@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
+from conftest import Clinic
 from notifications import inbox
 from notifications.models import Notification
 from notifications.views import days
