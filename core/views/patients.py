@@ -219,8 +219,11 @@ def _edit(request: HttpRequest, patient: Patient | None) -> HttpResponse:
         if patient
         else None
     )
-    form = PatientForm(data, initial=PatientForm.initial_of(patient) if patient else {"language": "ar"})
-    guardian_form = GuardianForm(data, prefix="guardian", guardianship=guardianship, initial={})
+    language = {"language": request.user.tenant.default_language}
+    form = PatientForm(data, initial=PatientForm.initial_of(patient) if patient else language)
+    guardian_form = GuardianForm(
+        data, prefix="guardian", guardianship=guardianship, initial={} if guardianship else language
+    )
     preference_form = PreferenceForm(
         data, prefix="preference", instance=gate.preference_of(patient) if patient else None
     )

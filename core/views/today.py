@@ -133,7 +133,9 @@ def patient(user: User) -> dict[str, Any]:
             {"visit": visit, "code": codes.get(visit.pk, ""), "is_open": visit.status in _NOT_YET_CONFIRMED}
             for visit in upcoming
         ],
-        "sent": selectors.messages_of(person).exclude(status__in=NEVER_LEFT | {Status.QUEUED, Status.SENDING})[:5],
+        "sent_messages": selectors.messages_of(person).exclude(status__in=NEVER_LEFT | {Status.QUEUED, Status.SENDING})[
+            :5
+        ],
         "preference": gate.preference_of(person),
     }
 

@@ -258,9 +258,23 @@ def test_what_is_still_expected_is_greyed_and_sms_promises_no_reading(clinic: Cl
 
 
 def test_the_text_stands_in_its_own_language_and_direction(clinic: Clinic) -> None:
-    page = clinic.client(clinic.front_desk).get(detail(write(clinic, body="أهلًا بك"))).content.decode()
-    assert 'lang="ar"' in page
-    assert 'dir="rtl">أهلًا بك</div>' in page
+    template = MessageTemplate.objects.create(
+        tenant=clinic.tenant,
+        code="greeting",
+        name="Greeting",
+        channel=Channel.SMS,
+        notification_type=NotificationType.GENERAL,
+        body_en="Welcome",
+        body_ar="أهلًا بك",
+    )
+    made = MessagingService().send_from_template(
+        tenant_id=clinic.tenant.pk, template_code=template.code, patient=clinic.patient
+    )
+    typed = write(clinic, body="Welcome")
+    desk = clinic.client(clinic.front_desk)
+    assert 'lang="ar" dir="rtl">أهلًا بك</div>' in desk.get(detail(made)).content.decode()
+    # The patient reads Arabic, the desk has typed English.
+    assert 'dir="auto">Welcome</div>' in desk.get(detail(typed)).content.decode()
 
 
 def test_markup_in_a_message_stays_text(clinic: Clinic) -> None:
