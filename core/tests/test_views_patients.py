@@ -335,6 +335,20 @@ def test_a_refusal_of_the_service_is_shown_and_nothing_is_half_written(clinic: C
     assert not NotificationPreference.objects.filter(patient=clinic.patient).exists()
 
 
+def test_a_refused_guardian_leaves_the_patient_as_it_was(clinic: Clinic) -> None:
+    guardian = GuardianFactory(tenant=clinic.tenant, name_en="Huda Al-Rashid", phone="+966551112233")
+    GuardianshipFactory(tenant=clinic.tenant, patient=clinic.patient, guardian=guardian, is_primary=False)
+    answer = clinic.client(clinic.front_desk).post(
+        reverse("core:patient_update", args=[clinic.patient.pk]),
+        form_data(**{"guardian-name_en": "Huda Al-Rashid", "guardian-phone": "0551112233"}),
+    )
+    assert answer.status_code == 422
+    assert "already in the patient&#x27;s file" in answer.content.decode()
+    name = clinic.patient.name_en
+    clinic.patient.refresh_from_db()
+    assert clinic.patient.name_en == name
+
+
 def test_an_edit_changes_patient_guardian_and_preferences(clinic: Clinic) -> None:
     guardianship = GuardianshipFactory(
         tenant=clinic.tenant,
