@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from core.management.demo_data.build import Build
 from core.models import User
@@ -51,7 +52,7 @@ class Trouble:
     detail: str
 
 
-BUSY = Trouble("503", "The provider is not available.")
+BUSY = Trouble("503", gettext_noop("The provider is not available."))
 NO_SUCH_NUMBER = Trouble("21211", "This is not a phone number.")
 UNREACHABLE = Trouble("30006", "The number is a landline, or its carrier cannot be reached.")
 NO_SUCH_MAILBOX = Trouble("550", "There is no such mailbox.")
