@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from appointments import selectors
 from appointments.models import Appointment
 from core.errors import DomainError
-from core.models import ConsentVerification, Department, Location, Patient, User
+from core.models import ConsentVerification, Location, Patient, User
 
 # The usual lengths of a visit; a moved visit keeps its own even when it is none of these.
 DURATIONS = (15, 20, 30, 45, 60, 90, 120)
@@ -94,14 +94,12 @@ class ProviderField(forms.ModelChoiceField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(queryset=None, label=_("Provider"), **kwargs)
 
-    def offer(self, department: Department | None = None) -> None:
-        """Fills the list: those of the department when it has any, else everybody, grouped."""
+    def offer(self) -> None:
+        """Fills the list; ``static/js/appointments.js`` narrows it to the department that is chosen."""
         rows = selectors.providers().select_related("department")
         self.queryset = rows
-        people = list(rows)
-        own = [person for person in people if department is not None and person.department_id == department.pk]
         groups: dict[str, list[tuple[Any, str]]] = {}
-        for person in own or people:
+        for person in rows:
             group = person.department.name if person.department is not None else gettext("Other")
             groups.setdefault(group, []).append((person.pk, person.name))
         self.choices = [("", gettext("Choose a provider")), *groups.items()]

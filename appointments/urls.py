@@ -14,7 +14,6 @@ urlpatterns = [
     path("appointments/day/", lists.day, name="day"),
     path("appointments/create/", booking.create, name="create"),
     path("appointments/create/patients/", booking.patients, name="create_patients"),
-    path("appointments/create/providers/", booking.providers, name="create_providers"),
     path("appointments/create/hints/", booking.hints, name="create_hints"),
     path("appointments/<uuid:pk>/", detail.detail, name="detail"),
     path("appointments/<uuid:pk>/checks/", detail.checks, name="checks"),

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.django_db
 
 CREATE = reverse("appointments:create")
 PATIENTS = reverse("appointments:create_patients")
-PROVIDERS = reverse("appointments:create_providers")
 HINTS = reverse("appointments:create_hints")
 
 
@@ -40,7 +39,7 @@ def filled(clinic: Clinic, starts_at: dt.datetime, **changes: object) -> dict[st
     }
 
 
-@pytest.mark.parametrize("address", [CREATE, PATIENTS, PROVIDERS, HINTS])
+@pytest.mark.parametrize("address", [CREATE, PATIENTS, HINTS])
 def test_only_the_desk_and_admins_book(clinic: Clinic, address: str) -> None:
     assert Client().get(address).status_code == 302
     for person in (clinic.provider, clinic.patient_user):
@@ -218,18 +217,19 @@ def test_many_matches_ask_for_more_letters(clinic: Clinic) -> None:
     assert "There are more" in page
 
 
-def test_the_department_narrows_the_providers(clinic: Clinic) -> None:
+def test_providers_stand_under_their_department(clinic: Clinic) -> None:
     eyes = factories.DepartmentFactory(tenant=clinic.tenant, name_en="Eyes", name_ar="العيون")
-    oculist = factories.UserFactory(
+    factories.UserFactory(
         tenant=clinic.tenant, role="PROVIDER", email="eye@noor.example", name_en="Eye", department=eyes
     )
-    client = clinic.client(clinic.front_desk)
-    page = client.get(PROVIDERS, {"department": eyes.pk}).content.decode()
-    assert str(oculist.pk) in page
-    assert str(clinic.provider.pk) not in page
-    everybody = client.get(PROVIDERS).content.decode()
-    assert str(oculist.pk) in everybody
-    assert str(clinic.provider.pk) in everybody
+    factories.UserFactory(tenant=clinic.tenant, role="PROVIDER", email="any@noor.example", name_en="Any")
+    gone = factories.UserFactory(
+        tenant=clinic.tenant, role="PROVIDER", email="gone@noor.example", name_en="Gone", is_active=False
+    )
+    page = clinic.client(clinic.front_desk).get(CREATE).content.decode()
+    for group in ("Family Medicine", "Eyes", "Other"):
+        assert f'<optgroup label="{group}">' in page
+    assert str(gone.pk) not in page
 
 
 def test_the_hints_say_who_is_told_in_which_language_over_which_channel(clinic: Clinic) -> None:

@@ -73,15 +73,6 @@ def patients(request: HttpRequest) -> HttpResponse:
 
 @require(Can.MANAGE_APPOINTMENTS)
 @require_safe
-def providers(request: HttpRequest) -> HttpResponse:
-    """The provider list for the department that was chosen."""
-    form = BookingForm(initial={"provider": request.GET.get("provider", "")})
-    form.fields["provider"].offer(row(selectors.departments(), request.GET.get("department")))
-    return render(request, "appointments/partials/booking_provider.html", {"form": form})
-
-
-@require(Can.MANAGE_APPOINTMENTS)
-@require_safe
 def hints(request: HttpRequest) -> HttpResponse:
     """Who will be told and how, and which times of the provider are taken that day."""
     return render(request, "appointments/partials/booking_hints.html", hints_for(request.GET))
@@ -90,7 +81,6 @@ def hints(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, form: BookingForm, status: int = 200) -> HttpResponse:
     typed = _typed(form)
     chosen = row(Patient.objects.all(), typed.get("patient"))
-    form.fields["provider"].offer(row(selectors.departments(), typed.get("department")))
     context: dict[str, Any] = {
         "form": form,
         **_candidates(str(typed.get("patient_search") or ""), chosen),
