@@ -15,9 +15,11 @@ from django.utils import timezone
 from conftest import Clinic
 from core import subfiles
 from core.contacts import Contact, contact_for
+from core.errors import DomainError
 from core.models import AuditEvent, ConsentVerification, Guardian, Guardianship, Patient
 from core.selectors import matching, unreachable
 from core.tenancy import tenant_scope
+from notifications import preferences
 from notifications.models import NotificationPreference
 from tests.factories import AppointmentFactory, DepartmentFactory, GuardianFactory, GuardianshipFactory, PatientFactory
 
@@ -335,18 +337,33 @@ def test_a_refusal_of_the_service_is_shown_and_nothing_is_half_written(clinic: C
     assert not NotificationPreference.objects.filter(patient=clinic.patient).exists()
 
 
-def test_a_refused_guardian_leaves_the_patient_as_it_was(clinic: Clinic) -> None:
-    guardian = GuardianFactory(tenant=clinic.tenant, name_en="Huda Al-Rashid", phone="+966551112233")
-    GuardianshipFactory(tenant=clinic.tenant, patient=clinic.patient, guardian=guardian, is_primary=False)
+def test_a_late_refusal_leaves_everything_as_it_was(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_fields: Any) -> None:
+        raise DomainError("Not like this.", code="refused")
+
+    monkeypatch.setattr(preferences, "preference_update", refuse)
     answer = clinic.client(clinic.front_desk).post(
         reverse("core:patient_update", args=[clinic.patient.pk]),
         form_data(**{"guardian-name_en": "Huda Al-Rashid", "guardian-phone": "0551112233"}),
     )
     assert answer.status_code == 422
-    assert "already in the patient&#x27;s file" in answer.content.decode()
+    assert "Not like this." in answer.content.decode()
     name = clinic.patient.name_en
     clinic.patient.refresh_from_db()
     assert clinic.patient.name_en == name
+    assert not Guardian.objects.exists()
+
+
+def test_a_guardian_who_is_there_already_is_refused(clinic: Clinic) -> None:
+    guardian = GuardianFactory(tenant=clinic.tenant, name_en="Huda Al-Rashid", phone="+966551112233")
+    GuardianshipFactory(tenant=clinic.tenant, patient=clinic.patient, guardian=guardian)
+    answer = clinic.client(clinic.front_desk).post(
+        reverse("core:guardian_create", args=[clinic.patient.pk]),
+        {"guardian-name_en": "huda al-rashid", "guardian-phone": "0551112233", "guardian-kind": "MOTHER"},
+    )
+    assert answer.status_code == 422
+    assert "already in the patient&#x27;s file" in answer.content.decode()
+    assert Guardianship.objects.filter(patient=clinic.patient).count() == 1
 
 
 def test_an_edit_changes_patient_guardian_and_preferences(clinic: Clinic) -> None:
