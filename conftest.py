@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from django.conf import settings
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from core.models import Department, Location, Patient, Role, Tenant, User
 from core.tenancy import tenant_scope
@@ -73,6 +73,13 @@ def make_clinic(slug: str) -> Clinic:
             patient=factories.PatientFactory(tenant=tenant, user=patient_user),
             patient_user=patient_user,
         )
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Every test begins in English: a request of the test before may have left its thread in Arabic."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from core.contacts import DECEASED, MERGED_AWAY, Contact, contact_for
 from core.models import Role, User
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
-from notifications.rendering import Code, LocalDate, LocalTime, Words
+from notifications.rendering import Code, Link, LocalDate, LocalTime, Words
 from notifications.states import NotificationType, Reason
 
 S = Appointment.Status
@@ -72,7 +72,7 @@ def _base(appointment: Appointment) -> dict[str, Any]:
 
 
 def _link(case: _Case) -> dict[str, Any]:
-    return {"link": Code(tokens.link_for(case.appointment))}
+    return {"link": Link(tokens.link_for(case.appointment))}
 
 
 def _reminder_link(case: _Case) -> dict[str, Any]:
@@ -245,7 +245,7 @@ _EXAMPLE: Mapping[str, Any] = {
     "number": Code("APT-2026-000042"),
     "phone": Code("+966 11 234 5678"),
 }
-_EXAMPLE_LINK = {"link": Code("https://agdar.example/c/7kmq2xw9b4f/")}
+_EXAMPLE_LINK = {"link": Link("https://agdar.example/c/7kmq2xw9b4f")}
 _EXAMPLE_REASON = {"reason": Words("the provider is away that day", "اعتذار مقدم الخدمة في ذلك اليوم")}
 _EXAMPLE_MOVE = {
     **_EXAMPLE_LINK,

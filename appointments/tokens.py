@@ -66,7 +66,8 @@ def link_for(appointment: Appointment) -> str:
 
 
 def address(token: ConfirmationToken) -> str:
-    return f"{settings.PUBLIC_BASE_URL}/c/{token.code}/"
+    """Without a slash at the end, which would jump to the other side of the link in an Arabic text."""
+    return f"{settings.PUBLIC_BASE_URL}/c/{token.code}"
 
 
 def find(code: str) -> ConfirmationToken | None:

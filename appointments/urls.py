@@ -1,8 +1,8 @@
-"""Addresses of the visits, and the patient's own link at ``/c/<code>/``. Included at the root."""
+"""Addresses of the visits, and the patient's own link at ``/c/<code>``. Included at the root."""
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import path, re_path
 
 from appointments.views import actions, booking, calendar, detail, link, lists
 
@@ -21,5 +21,5 @@ urlpatterns = [
     path("appointments/<uuid:pk>/consent/", actions.consent, name="consent"),
     path("appointments/<uuid:pk>/results/", actions.results_ready, name="results_ready"),
     path("appointments/<uuid:pk>/<slug:verb>/", actions.action, name="action"),
-    path("c/<slug:code>/", link.link, name="link"),
+    re_path(r"^c/(?P<code>[-a-zA-Z0-9_]+)/?$", link.link, name="link"),
 ]

@@ -75,9 +75,19 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A number, link or phone: always left to right."""
+    """A number or phone: always left to right."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An address to open. It stays bare: phones take an isolate's end mark into the link, and it needs none.
+
+    It must begin with a letter and end with one or with a digit, so that it is one left-to-right run.
+    """
+
+    url: str
 
 
 _DAYS = {
@@ -150,7 +160,9 @@ def render(text: str, variables: Iterable[str], context: Mapping[str, Any], lang
         value = context.get(name)
         if value is None or value == "":
             raise MissingPlaceholder(_("There is no value for “{%(name)s}”.") % {"name": name})
-        values[name] = isolate(value_text(value, language), language, code=isinstance(value, Code))
+        text_of_value = value_text(value, language)
+        is_bare = isinstance(value, Link)
+        values[name] = text_of_value if is_bare else isolate(text_of_value, language, code=isinstance(value, Code))
     return text.format_map(values)
 
 
@@ -165,6 +177,8 @@ def value_text(value: Any, language: str) -> str:
             return format_money(value.minor, value.currency, language)
         case Code():
             return value.text
+        case Link():
+            return value.url
     name_in = getattr(value, "name_in", None)
     return str(name_in(language)) if name_in else str(value)
 

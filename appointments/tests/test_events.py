@@ -21,7 +21,7 @@ from finance.services import invoice_issue, payment_record
 from notifications import registry, rendering
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Slot, Subject
-from notifications.rendering import Code, LocalDate, LocalTime
+from notifications.rendering import Link, LocalDate, LocalTime
 from notifications.states import NotificationType, Reason
 from tests.factories import GuardianFactory, GuardianshipFactory, UserFactory
 
@@ -305,7 +305,7 @@ def test_a_move_tells_the_old_time_the_reason_and_asks_to_confirm(clinic: Clinic
     assert (context["old_date"], context["old_time"]) == (LocalDate(old.date()), LocalTime(old.time()))
     assert context["date"] == LocalDate(moved.local_start.date())
     assert context["reason"] == "the room is painted", "the sentence has its own full stop"
-    assert context["link"] == Code(tokens.link_for(moved))
+    assert context["link"] == Link(tokens.link_for(moved))
 
 
 def test_a_move_without_a_reason_has_a_neutral_one(clinic: Clinic, visit: Appointment) -> None:

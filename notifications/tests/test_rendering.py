@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from notifications import rendering
-from notifications.rendering import Code, LocalDate, LocalTime, Money, Words
+from notifications.rendering import Code, Link, LocalDate, LocalTime, Money, Words
 
 NAMES = ["patient_name", "date", "time", "phone", "amount"]
 
@@ -69,6 +69,11 @@ def test_an_arabic_name_is_isolated_in_english_and_a_latin_one_is_not() -> None:
     assert rendering.isolate("سارة", "en") == "\u2068سارة\u2069"
     assert rendering.isolate("Sara", "en") == "Sara"
     assert rendering.isolate("سارة", "ar") == "سارة"
+
+
+def test_a_link_stays_bare_or_phones_would_take_the_end_mark_into_it() -> None:
+    text = rendering.render("للتأكيد: {link}", ["link"], {"link": Link("https://agdar.example/c/7kmq2xw9b4f")}, "ar")
+    assert text == "للتأكيد: https://agdar.example/c/7kmq2xw9b4f"
 
 
 def test_isolates_typed_into_a_value_cannot_escape() -> None:

@@ -23,7 +23,7 @@ from core.management.demo_data.people import People
 from core.management.demo_data.visits import History
 from core.models import Guardian, Location, Patient, Role, User
 from notifications.registry import Audience
-from notifications.rendering import Code, LocalDate, LocalTime, Words
+from notifications.rendering import Code, Link, LocalDate, LocalTime, Words
 
 S = Appointment.Status
 # The bells of staff hold the last days; the messages and their events a month.
@@ -186,7 +186,7 @@ class _Teller:
             "provider_name": visit.provider,
             "date": LocalDate(local.date()),
             "time": LocalTime(local.time()),
-            "link": Code(tokens.address(self.history.codes[visit.pk, step.version])),
+            "link": Link(tokens.address(self.history.codes[visit.pk, step.version])),
             "reason": step.reason.rstrip(" .،؛") or (PATIENTS_WISH if by_patient else NO_REASON),
             "next_steps": step.details.get("next_steps") or NO_NEXT_STEPS,
         }
