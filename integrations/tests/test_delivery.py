@@ -270,3 +270,29 @@ def test_a_provider_that_refuses_our_account_tells_the_admins_once(clinic: Clini
     assert (rung.user, rung.notification_type) == (clinic.admin, "ERROR")
     assert "20003" in rung.message
     assert "الرسائل النصية" in rung.title_ar
+
+
+def test_ten_thousand_lost_messages_are_driven_within_a_minute(
+    clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[str] = []
+    monkeypatch.setattr("integrations.tasks.publish", lambda _task, pk: rung.append(pk) or True)
+    lost = timezone.now() - dt.timedelta(minutes=1)
+    Message.objects.bulk_create(
+        [
+            Message(
+                tenant=clinic.tenant,
+                patient=clinic.patient,
+                channel="SMS",
+                notification_type="GENERAL",
+                language="ar",
+                next_attempt_at=lost,
+                dedupe_key=f"lost:{n}",
+            )
+            for n in range(10_000)
+        ],
+        batch_size=1000,
+    )
+    ticks = [sweep_messages_task()["driven"] for _ in range(6)]
+    assert sum(ticks) == 10_000
+    assert len(set(rung)) == 10_000, "each once"
