@@ -158,7 +158,7 @@ def _detail(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> st
         case E.FALLBACK:
             channel = str(log.provider_response.get("channel", ""))
             label = Channel(channel).label if channel in Channel.values else channel
-            return _("A copy went out by %(channel)s.") % {"channel": label}
+            return _("Tried by %(channel)s instead.") % {"channel": label}
         case E.UNCONFIRMED:
             return _("Handed over, but no answer came. We ask the provider and do not send it twice.")
     return str(Reason(log.error).label) if log.error in Reason.values else ""
