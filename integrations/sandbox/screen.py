@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 
 from integrations.links import link_text
 from integrations.sandbox import client
+from notifications import markup
 from notifications.states import Channel
 
 # The provider's status → the tick beside a message: (icon, name).
@@ -172,7 +173,7 @@ def _entry(row: dict[str, Any], *, current: str) -> Entry:
     return Entry(
         kind=row["kind"],
         address=row["address"],
-        preview=" ".join(row["preview"].split())[:120],
+        preview=markup.plain(" ".join(row["preview"].split())[:120], row["channel"]),
         channel=row["channel"],
         at=_moment(row["at"]),
         query=urlencode({"phone" if row["kind"] == "phone" else "mailbox": row["address"]}),
@@ -204,7 +205,7 @@ def _by_day(bubbles: Iterable[Bubble]) -> list[Day]:
 def _bubble(message: dict[str, Any]) -> Bubble:
     is_reply = message["direction"] == "inbound"
     return Bubble(
-        html=link_text(message["body"]),
+        html=markup.as_shown(link_text(message["body"]), message["channel"]),
         at=_moment(message["created_at"]),
         direction=direction_of(message["body"]),
         is_reply=is_reply,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext
 
 from core import phone
-from notifications import default_words
+from notifications import default_words, markup
 from notifications.models import Message, MessageTemplate
 
 register = template.Library()
@@ -19,6 +20,18 @@ def address(recipient: str) -> SafeString:
     """A phone number or an email address, left to right in both languages."""
     text = phone.display(recipient) if recipient.startswith("+") else recipient
     return format_html('<bdi dir="ltr">{}</bdi>', text)
+
+
+@register.filter
+def as_shown(message: Message) -> SafeString:
+    """The text as the phone shows it."""
+    return markup.as_shown(message.body, message.channel)
+
+
+@register.filter
+def preview(message: Message) -> str:
+    """One line for a list: the subject, or the beginning of the text."""
+    return message.subject or Truncator(markup.plain(message.body, message.channel)).chars(90)
 
 
 @register.filter
