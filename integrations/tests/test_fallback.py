@@ -1,0 +1,135 @@
+"""A message that cannot reach its address goes on over the next channel: once, and as one conversation."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.utils import timezone
+
+from appointments import services
+from appointments.models import Reminder
+from appointments.reminders import send_due_reminders
+from conftest import Clinic
+from integrations.delivery import deliver
+from integrations.fanout import process_event
+from integrations.messaging_service import MessagingService
+from integrations.sms_providers import Kind, LookUp
+from integrations.tasks import sweep_messages_task
+from integrations.tests.fakes import FakeProvider, error
+from notifications import default_words, receipts
+from notifications.models import Message, NotificationEvent, NotificationPreference
+from notifications.states import Reason, Status
+
+
+@pytest.fixture
+def reminder(clinic: Clinic, ten_oclock: dt.datetime) -> Message:
+    """The 24 h reminder of a visit, as it was queued: SMS first, then WhatsApp, then email."""
+    default_words.install(clinic.tenant.pk)
+    services.appointment_book(
+        actor=clinic.front_desk,
+        patient=clinic.patient,
+        provider=clinic.provider,
+        location=clinic.location,
+        department=clinic.department,
+        starts_at=ten_oclock,
+        duration=dt.timedelta(minutes=30),
+    )
+    Reminder.objects.filter(kind="24H").update(due_at=timezone.now())
+    assert send_due_reminders()["sent"] == 1
+    event = NotificationEvent.objects.get(key="appointment.reminder_24h")
+    process_event(event.tenant_id, event.pk)
+    return Message.objects.get(event=event)
+
+
+def copies(message: Message) -> list[tuple[str, str]]:
+    rows = Message.objects.filter(conversation_id=message.conversation_id).order_by("created_at")
+    return [(row.channel, row.status) for row in rows]
+
+
+def last(message: Message) -> Message:
+    return Message.objects.filter(conversation_id=message.conversation_id).order_by("-created_at")[0]
+
+
+def test_the_chain_is_sms_whatsapp_email(clinic: Clinic, provider: FakeProvider, reminder: Message) -> None:
+    provider.script = [error(Kind.NUMBER, "21211"), error(Kind.NUMBER, "63024")]
+    deliver(reminder.pk)
+    assert copies(reminder) == [("SMS", Status.BOUNCED), ("WHATSAPP", Status.QUEUED)]
+    deliver(last(reminder).pk)
+    deliver(last(reminder).pk)
+    assert copies(reminder) == [("SMS", Status.BOUNCED), ("WHATSAPP", Status.BOUNCED), ("EMAIL", Status.SENT)]
+    assert "FALLBACK" in reminder.logs.values_list("event", flat=True)
+    assert last(reminder).logs.first().provider_response["instead_of"] == "WHATSAPP"
+
+
+def test_a_failure_that_will_be_retried_changes_no_channel(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    provider.script = [error(Kind.TRANSIENT, "20429")]
+    deliver(reminder.pk)
+    sweep_messages_task()
+    assert copies(reminder) == [("SMS", Status.FAILED)]
+
+
+def test_an_unknown_outcome_changes_no_channel(clinic: Clinic, provider: FakeProvider, reminder: Message) -> None:
+    provider.script = [error(Kind.AMBIGUOUS, "timeout")]
+    deliver(reminder.pk)
+    sweep_messages_task()
+    assert copies(reminder) == [("SMS", Status.UNCONFIRMED)]
+
+
+def test_a_bounce_by_receipt_falls_back_with_the_next_sweep_and_only_once(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    deliver(reminder.pk)
+    stored = receipts.store(
+        provider="fake",
+        message_ref=str(reminder.pk),
+        provider_message_id="SM1",
+        status="undelivered",
+        payload={"ErrorCode": "30006"},
+    )
+    receipts.apply(stored.pk)
+    assert sweep_messages_task()["fell_back"] == 1
+    assert sweep_messages_task()["fell_back"] == 0
+    assert copies(reminder) == [("SMS", Status.BOUNCED), ("WHATSAPP", Status.QUEUED)]
+
+
+def test_a_channel_that_the_patient_switched_off_is_passed_over(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    NotificationPreference.objects.create(tenant=clinic.tenant, patient=clinic.patient, whatsapp_enabled=False)
+    provider.script = [error(Kind.NUMBER, "21211")]
+    deliver(reminder.pk)
+    assert copies(reminder) == [("SMS", Status.BOUNCED), ("EMAIL", Status.QUEUED)]
+
+
+def test_a_visit_that_was_cancelled_meanwhile_is_reminded_of_over_no_channel(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    provider.on_send = lambda _outgoing: services.appointment_cancel(
+        appointment_id=reminder.object_id, actor=clinic.front_desk, reason="x"
+    )
+    provider.script = [error(Kind.NUMBER, "21211")]
+    deliver(reminder.pk)
+    provider.on_send = None
+    for message in Message.objects.filter(conversation_id=reminder.conversation_id, channel="WHATSAPP"):
+        deliver(message.pk)
+    assert len(provider.calls) == 1
+    assert Message.objects.filter(conversation_id=reminder.conversation_id, status=Status.SENT).count() == 0
+
+
+def test_the_status_can_be_asked_for_by_hand(clinic: Clinic, provider: FakeProvider, reminder: Message) -> None:
+    deliver(reminder.pk)
+    provider.found = LookUp(status="delivered", provider_message_id="SM1")
+    assert MessagingService().update_message_status(reminder.pk).status == Status.DELIVERED
+
+
+def test_an_opt_out_at_the_provider_is_final_and_says_so(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    provider.script = [error(Kind.OPTED_OUT, "21610")]
+    deliver(reminder.pk)
+    reminder.refresh_from_db()
+    assert (reminder.status, reminder.reason) == (Status.FAILED, Reason.OPT_OUT_CHANNEL)
+    assert reminder.next_attempt_at is None
