@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from celery import current_app
@@ -44,7 +45,7 @@ def test_a_silent_worker_is_503_and_beat_is_still_fine(client: Client) -> None:
     Heartbeat.objects.filter(name="worker").update(at=timezone.now() - dt.timedelta(seconds=75))
     response = client.get("/readyz")
     assert response.status_code == 503
-    assert response.json()["checks"]["worker"] == "no sign of life for 75 s"
+    assert re.fullmatch(r"no sign of life for \d+ s", response.json()["checks"]["worker"])
     assert response.json()["checks"]["beat"] == "ok"
 
 
