@@ -1,4 +1,4 @@
-"""A real browser for tests: one Chromium a test, a window of its own for each person.
+"""A real browser for tests: one Chromium a test file, a window of its own for each person.
 
 ``page_for(user, language)`` is signed in; a console error, a script error or a breach of the content policy fails the
 test at its end. Tests carry ``@pytest.mark.browser``; ``tests/parts.py`` skips them, or fails them, without Chromium.
@@ -38,11 +38,14 @@ class PageFor(Protocol):
     ) -> Page: ...
 
 
-@pytest.fixture
-def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """The system's Chromium. Its driver keeps an event loop in this thread; the tests use the database beside it."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as driver:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium, one a test file: its start costs more than most tests.
+
+    Its driver keeps an event loop in this thread; the tests use the database beside it.
+    """
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as driver:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = driver.chromium.launch(
             executable_path=find_chromium().address,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
