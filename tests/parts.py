@@ -154,15 +154,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             path.unlink(missing_ok=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that start processes share one lane; tests of the other pass of ``bin/test`` are left to it."""
+    """Tests that start real workers share one lane; tests of the other pass of ``bin/test`` are left to it."""
     elsewhere = set(filter(None, os.environ.get("AGDAR_LEAVE_OUT", "").split(",")))
     kept, left = [], []
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         (left if marks & elsewhere else kept).append(item)
-        if marks & {"worker", "browser"}:
-            item.add_marker(pytest.mark.xdist_group("processes"))
+        if "worker" in marks:
+            item.add_marker(pytest.mark.xdist_group("worker"))
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
