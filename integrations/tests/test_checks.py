@@ -125,3 +125,10 @@ def test_a_production_process_really_does_not_start() -> None:
     assert done.returncode != 0
     assert "ImproperlyConfigured" in done.stderr
     assert "agdar.E012" in done.stderr
+
+
+def test_a_client_that_is_led_to_this_machine_can_call_back_to_it(settings: Any) -> None:
+    settings.SMS_PROVIDER, settings.PUBLIC_BASE_URL = "twilio", "http://127.0.0.1:8000"
+    assert checks.check_public_address() != []
+    settings.TWILIO_API_BASE_URL = "http://127.0.0.1:9000"
+    assert checks.check_public_address() == []
