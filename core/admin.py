@@ -42,6 +42,9 @@ class ReadOnly:
         return False
 
 
+admin.site.site_header = admin.site.site_title = admin.site.index_title = _("Support console")
+
+
 class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):
     pass
 
