@@ -28,6 +28,8 @@ from core.models import (
     User,
 )
 
+admin.site.site_header = admin.site.site_title = admin.site.index_title = _("Support console")
+
 
 class ReadOnly:
     """Support looks. A change made here would skip the rules and the audit."""
@@ -40,9 +42,6 @@ class ReadOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
-
-
-admin.site.site_header = admin.site.site_title = admin.site.index_title = _("Support console")
 
 
 class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):
