@@ -20,12 +20,13 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from core.tenancy import system_scope, tenant_scope
+from core.tenancy import tenant_scope
 from integrations import sms_providers
 from integrations.messaging_service import MessagingService
 from integrations.sms_providers import Accepted, Kind, Outgoing, ProviderError
 from notifications import alerts, gate, lifecycle
 from notifications.models import Message
+from notifications.selectors import tenant_of_message
 from notifications.states import Channel, LogEvent, Reason, Status
 
 log = structlog.get_logger(__name__)
@@ -40,8 +41,7 @@ _REASON_OF_KIND = {Kind.NUMBER: Reason.CONTACT_UNDELIVERABLE, Kind.OPTED_OUT: Re
 
 def deliver(message_id: uuid.UUID) -> bool:
     """Sends one message if it is due and nobody else has it. True when the provider was called."""
-    with system_scope("a task carries the message's id only"):
-        tenant_id = Message.objects.filter(pk=message_id).values_list("tenant_id", flat=True).first()
+    tenant_id = tenant_of_message(message_id)
     if tenant_id is None:
         log.warning("message_unknown", message_id=str(message_id))
         return False

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from core.models import User
 from core.tenancy import tenant_scope
-from integrations.messaging_service import MessagingService, Origin, preferred_order
+from integrations.messaging_service import MessagingService, preferred_order
+from integrations.outbox import Origin
 from notifications import gate, inbox, registry, rendering
 from notifications.models import MessageTemplate, NotificationEvent
 from notifications.registry import Audience, Bell, Delivery, EventType, Slot, Subject

@@ -7,26 +7,27 @@ with a reason staff can read.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
-from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.contacts import Contact, contact_for
 from core.errors import DomainError
-from core.models import Location, Patient, User
-from core.queueing import enqueue_on_commit
-from core.tenancy import tenant_scope
-from notifications import gate, lifecycle, registry, segments
-from notifications.models import Message, MessageTemplate, NotificationEvent, NotificationPreference
+from core.models import Patient, User
+from core.tenancy import current_tenant_id, tenant_scope
+from integrations import outbox
+from integrations.outbox import Origin
+from notifications import gate, lifecycle, registry
+from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.rendering import TemplateError
+from notifications.selectors import tenant_of_message
 from notifications.states import (
     SUCCESS,
     Channel,
@@ -40,31 +41,8 @@ from notifications.states import (
 FALLBACK_ORDER = (Channel.SMS, Channel.WHATSAPP, Channel.EMAIL)
 
 
-class MessageConflict(DomainError):
-    """The same dedupe key came with other content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a message comes from: its event, the object it links to, its deadline, who pressed the button."""
-
-    event: NotificationEvent | None = None
-    object_type: str = ""
-    object_id: uuid.UUID | None = None
-    object_version: int = 0
-    location: Location | None = None
-    useful_until: dt.datetime | None = None
-    sent_by: User | None = None
-    conversation_id: uuid.UUID | None = None
-    # The event itself is void by now (moved, cancelled, past): the row is written, but refused.
-    refusal: Reason | None = None
-    fallback_channels: Sequence[str] = ()
-    # What the CREATED row of the timeline should tell: channels that were passed over, the channel before.
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
 class MessagingService:
-    """All methods open the tenant's scope themselves; call them from anywhere."""
+    """Opens the tenant's scope where none is open. Inside one, a message of another tenant does not exist."""
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
@@ -174,7 +152,7 @@ class MessagingService:
         self, *, user: User, template: MessageTemplate, context: Mapping[str, Any], dedupe_key: str, origin: Origin
     ) -> Message:
         """A staff notice by email, in the user's language. The caller's tenant scope is open."""
-        return self._write(
+        return outbox.write(
             Message(
                 tenant_id=template.tenant_id,
                 user=user,
@@ -268,7 +246,10 @@ class MessagingService:
 
     def retry_failed_message(self, message_id: uuid.UUID, actor: User | None = None) -> Message:
         """Puts a failed message back into the queue, under the rules of the automatic retry."""
-        message = Message.objects.get(pk=message_id)
+        with _scope_of(message_id):
+            return self._retry(Message.objects.get(pk=message_id), actor)
+
+    def _retry(self, message: Message, actor: User | None) -> Message:
         if not message.can_retry():
             raise DomainError(
                 _("Only a failed message can be sent again, and at most three times."), code="retry_not_allowed"
@@ -292,7 +273,7 @@ class MessagingService:
             )
             if not moved:
                 raise DomainError(_("This message is already being sent."), code="retry_not_allowed")
-            enqueue_send(message)
+            outbox.enqueue_send(message)
         message.refresh_from_db()
         return message
 
@@ -300,10 +281,11 @@ class MessagingService:
         """Asks the provider how a message stands, and applies the answer."""
         from integrations.tasks import sync_message
 
-        message = Message.objects.get(pk=message_id)
-        sync_message(message)
-        message.refresh_from_db()
-        return message
+        with _scope_of(message_id):
+            message = Message.objects.get(pk=message_id)
+            sync_message(message)
+            message.refresh_from_db()
+            return message
 
     def get_message_statistics(self, *, tenant_id: uuid.UUID, days: int = 7) -> dict[str, Any]:
         """Counts of the last ``days`` days; success = (DELIVERED + READ) / total × 100, one decimal."""
@@ -332,8 +314,6 @@ class MessagingService:
         patient = Patient.objects.get(pk=patient_id)
         return gate.preference_of(patient).can_send(channel, notification_type)
 
-    # --- writing the row --------------------------------------------------------------------------------------------
-
     def _to_patient(
         self,
         *,
@@ -357,7 +337,7 @@ class MessagingService:
         own_language = preference.preferred_language or patient.language
         if reachable is not None and reachable.guardian is not None:
             own_language = reachable.language
-        return self._write(
+        return outbox.write(
             Message(
                 tenant_id=patient.tenant_id,
                 patient=patient,
@@ -376,60 +356,6 @@ class MessagingService:
             context=context or {},
         )
 
-    def _write(
-        self,
-        message: Message,
-        *,
-        origin: Origin,
-        refusal: Reason | None,
-        template: MessageTemplate | None,
-        context: Mapping[str, Any],
-    ) -> Message:
-        """Renders, freezes and inserts; the unique dedupe key decides between two that come at once."""
-        error = ""
-        if template is not None:
-            message.template, message.template_version = template, template.version
-            try:
-                message.body = template.render(message.language, **context)
-                message.subject = template.render_subject(message.language, **context)
-            except TemplateError as problem:
-                if origin.event is None:
-                    raise
-                refusal, error = refusal or Reason.VARIABLE_MISSING, str(problem)
-        elif not message.body:
-            refusal = refusal or Reason.TEMPLATE_MISSING
-        refusal = origin.refusal or refusal
-        message.event = origin.event
-        message.object_type, message.object_id = origin.object_type, origin.object_id
-        message.object_version = origin.object_version
-        message.expires_at = origin.useful_until
-        message.sent_by = origin.sent_by
-        message.fallback_channels = [str(channel) for channel in origin.fallback_channels]
-        message.conversation_id = origin.conversation_id or message.pk
-        message.sender = _sender(origin.location, message.channel)
-        message.segments = segments.count(message.body).parts if message.channel == Channel.SMS else 0
-        if refusal is None and message.expires_at is not None and message.expires_at <= timezone.now():
-            refusal = Reason.PAST_DUE
-        details = {**origin.details, **({"error": error} if error else {})}
-        try:
-            with transaction.atomic():
-                lifecycle.create(message, refusal=refusal, details=details)
-                if refusal is None:
-                    enqueue_send(message)
-        except IntegrityError:
-            return self._existing(message)
-        return message
-
-    def _existing(self, message: Message) -> Message:
-        there = Message.objects.filter(tenant_id=message.tenant_id, dedupe_key=message.dedupe_key).first()
-        if there is None:
-            raise ValueError("a message breaks a rule of the database")
-        if _fingerprint(there) != _fingerprint(message):
-            raise MessageConflict(
-                _("This was sent before with other content. Start a new message."), code="dedupe_conflict"
-            )
-        return there
-
 
 def preferred_order(preference: NotificationPreference) -> list[str]:
     """The preferred channel first, then SMS, WhatsApp, email."""
@@ -437,34 +363,14 @@ def preferred_order(preference: NotificationPreference) -> list[str]:
     return [first, *(channel for channel in FALLBACK_ORDER if channel != first)]
 
 
+def _scope_of(message_id: uuid.UUID) -> AbstractContextManager[None]:
+    """The scope that is open, else that of the message's tenant."""
+    tenant_id = current_tenant_id() or tenant_of_message(message_id)
+    if tenant_id is None:
+        raise Message.DoesNotExist
+    return tenant_scope(tenant_id)
+
+
 def context_of(message: Message) -> Mapping[str, Any] | None:
     """The placeholders' values of a message's event, read afresh."""
     return registry.get(message.event.key).describe(message.event).context if message.event is not None else None
-
-
-def enqueue_send(message: Message) -> None:
-    """Rings the worker's doorbell for that channel after the commit."""
-    from core import tasks
-
-    task = {
-        Channel.SMS: tasks.send_sms_task,
-        Channel.WHATSAPP: tasks.send_whatsapp_task,
-        Channel.EMAIL: tasks.send_email_task,
-    }[Channel(message.channel)]
-    enqueue_on_commit(task, str(message.pk))
-
-
-def _sender(location: Location | None, channel: str) -> str:
-    """The location's own sender identity; empty means the provider's default."""
-    if location is None:
-        return ""
-    return {
-        Channel.SMS: location.sms_sender,
-        Channel.WHATSAPP: location.whatsapp_sender,
-        Channel.EMAIL: location.email_sender or settings.DEFAULT_FROM_EMAIL,
-    }[Channel(channel)]
-
-
-def _fingerprint(message: Message) -> str:
-    content = f"{message.channel}\x1f{message.recipient}\x1f{message.subject}\x1f{message.body}"
-    return hashlib.sha256(content.encode()).hexdigest()

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 
 from core.models import Patient
 from core.selectors import matching, phone_fragments, western_digits
+from core.tenancy import system_scope
 from notifications.models import InboundMessage, Message, MessageLog
 from notifications.states import Status
 
@@ -127,3 +128,9 @@ def telling(messages: list[Message]) -> Message | None:
         key=lambda copy: rank.index(Status(copy.status)) if copy.status in rank else len(rank),
         default=None,
     )
+
+
+def tenant_of_message(message_id: uuid.UUID) -> uuid.UUID | None:
+    """Whose message it is; None when there is none. For tasks and commands, which have its id and no tenant."""
+    with system_scope("a task carries the message's id only"):
+        return Message.objects.filter(pk=message_id).values_list("tenant_id", flat=True).first()

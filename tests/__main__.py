@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
 
 def _pytest(arguments: list[str], environment: dict[str, str]) -> tuple[int, parts.Run]:
     # In parallel when everything runs; a selection is usually short, and its output easier to read in order.
-    parallel = [] if arguments else ["-n", "2", "--dist", "loadgroup"]
+    parallel = [] if arguments else ["-n", "2", "--dist", "worksteal"]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "parts.json"
         done = subprocess.run(

@@ -8,13 +8,14 @@ A pytest plugin (the root ``conftest.py`` names it) that gives the markers their
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
 import shutil
 import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,19 +155,27 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             path.unlink(missing_ok=True)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that start real workers share one lane; tests of the other pass of ``bin/test`` are left to it."""
+    """Tests of the other pass of ``bin/test`` are left to it."""
     elsewhere = set(filter(None, os.environ.get("AGDAR_LEAVE_OUT", "").split(",")))
     kept, left = [], []
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         (left if marks & elsewhere else kept).append(item)
-        if "worker" in marks:
-            item.add_marker(pytest.mark.xdist_group("worker"))
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Tests that start real workers wait for each other, also across parallel processes: they measure time."""
+    if item.get_closest_marker("worker") is None:
+        return (yield)
+    VAR.mkdir(exist_ok=True)
+    with (VAR / "test-worker.lock").open("w") as lane:
+        fcntl.flock(lane, fcntl.LOCK_EX)
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

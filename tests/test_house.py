@@ -111,9 +111,9 @@ def test_looking_across_tenants_happens_only_where_no_tenant_is_known_yet() -> N
     assert files_with(r"\bsystem_scope\(") - {"core/tenancy.py"} == {
         "appointments/tokens.py",  # a patient's link
         "core/middleware.py",  # the support console
-        "integrations/delivery.py",  # a task that knows a message's id
         "notifications/receipts.py",  # a provider's receipt
         "notifications/replies.py",  # a patient's reply
+        "notifications/selectors.py",  # a task that knows a message's id
     }
 
 

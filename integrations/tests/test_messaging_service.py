@@ -9,7 +9,9 @@ from django.utils import timezone
 from conftest import Clinic
 from core.errors import DomainError
 from core.models import Patient
-from integrations.messaging_service import MessageConflict, MessagingService
+from core.tenancy import tenant_scope
+from integrations.messaging_service import MessagingService
+from integrations.outbox import MessageConflict
 from notifications import lifecycle
 from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.rendering import MissingPlaceholder
@@ -204,3 +206,13 @@ def test_statistics_of_the_users_own_example(clinic: Clinic) -> None:
 
 def test_statistics_of_nothing_are_zero(clinic: Clinic, other_clinic: Clinic) -> None:
     assert service.get_message_statistics(tenant_id=other_clinic.tenant.pk)["success_rate"] == 0.0
+
+
+def test_a_message_is_retried_from_anywhere_but_not_from_inside_another_tenant(
+    clinic: Clinic, other_clinic: Clinic
+) -> None:
+    message = say(clinic)
+    Message.objects.filter(pk=message.pk).update(status="FAILED")
+    with tenant_scope(other_clinic.tenant.pk), pytest.raises(Message.DoesNotExist):
+        service.retry_failed_message(message.pk)
+    assert service.retry_failed_message(message.pk).status == Status.QUEUED

@@ -1,0 +1,132 @@
+"""The outbox: renders, freezes and inserts one message with its log, and rings the worker's doorbell on commit.
+
+``MessagingService`` decides who gets what; this is the only place that makes a ``Message`` row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from core.errors import DomainError
+from core.models import Location, User
+from core.queueing import enqueue_on_commit
+from notifications import lifecycle, segments
+from notifications.models import Message, MessageTemplate, NotificationEvent
+from notifications.rendering import TemplateError
+from notifications.states import Channel, Reason
+
+
+class MessageConflict(DomainError):
+    """The same dedupe key came with other content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message comes from: its event, the object it links to, its deadline, who pressed the button."""
+
+    event: NotificationEvent | None = None
+    object_type: str = ""
+    object_id: uuid.UUID | None = None
+    object_version: int = 0
+    location: Location | None = None
+    useful_until: dt.datetime | None = None
+    sent_by: User | None = None
+    conversation_id: uuid.UUID | None = None
+    # The event itself is void by now (moved, cancelled, past): the row is written, but refused.
+    refusal: Reason | None = None
+    fallback_channels: Sequence[str] = ()
+    # What the CREATED row of the timeline should tell: channels that were passed over, the channel before.
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write(
+    message: Message,
+    *,
+    origin: Origin,
+    refusal: Reason | None,
+    template: MessageTemplate | None,
+    context: Mapping[str, Any],
+) -> Message:
+    """Renders, freezes and inserts; the unique dedupe key decides between two that come at once."""
+    error = ""
+    if template is not None:
+        message.template, message.template_version = template, template.version
+        try:
+            message.body = template.render(message.language, **context)
+            message.subject = template.render_subject(message.language, **context)
+        except TemplateError as problem:
+            if origin.event is None:
+                raise
+            refusal, error = refusal or Reason.VARIABLE_MISSING, str(problem)
+    elif not message.body:
+        refusal = refusal or Reason.TEMPLATE_MISSING
+    refusal = origin.refusal or refusal
+    message.event = origin.event
+    message.object_type, message.object_id = origin.object_type, origin.object_id
+    message.object_version = origin.object_version
+    message.expires_at = origin.useful_until
+    message.sent_by = origin.sent_by
+    message.fallback_channels = [str(channel) for channel in origin.fallback_channels]
+    message.conversation_id = origin.conversation_id or message.pk
+    message.sender = _sender(origin.location, message.channel)
+    message.segments = segments.count(message.body).parts if message.channel == Channel.SMS else 0
+    if refusal is None and message.expires_at is not None and message.expires_at <= timezone.now():
+        refusal = Reason.PAST_DUE
+    details = {**origin.details, **({"error": error} if error else {})}
+    try:
+        with transaction.atomic():
+            lifecycle.create(message, refusal=refusal, details=details)
+            if refusal is None:
+                enqueue_send(message)
+    except IntegrityError:
+        return _existing(message)
+    return message
+
+
+def _existing(message: Message) -> Message:
+    there = Message.objects.filter(tenant_id=message.tenant_id, dedupe_key=message.dedupe_key).first()
+    if there is None:
+        raise ValueError("a message breaks a rule of the database")
+    if _fingerprint(there) != _fingerprint(message):
+        raise MessageConflict(
+            _("This was sent before with other content. Start a new message."), code="dedupe_conflict"
+        )
+    return there
+
+
+def enqueue_send(message: Message) -> None:
+    """Rings the worker's doorbell for that channel after the commit."""
+    from core import tasks
+
+    task = {
+        Channel.SMS: tasks.send_sms_task,
+        Channel.WHATSAPP: tasks.send_whatsapp_task,
+        Channel.EMAIL: tasks.send_email_task,
+    }[Channel(message.channel)]
+    enqueue_on_commit(task, str(message.pk))
+
+
+def _sender(location: Location | None, channel: str) -> str:
+    """The location's own sender identity; empty means the provider's default."""
+    if location is None:
+        return ""
+    return {
+        Channel.SMS: location.sms_sender,
+        Channel.WHATSAPP: location.whatsapp_sender,
+        Channel.EMAIL: location.email_sender or settings.DEFAULT_FROM_EMAIL,
+    }[Channel(channel)]
+
+
+def _fingerprint(message: Message) -> str:
+    content = f"{message.channel}\x1f{message.recipient}\x1f{message.subject}\x1f{message.body}"
+    return hashlib.sha256(content.encode()).hexdigest()
