@@ -79,7 +79,7 @@ def test_the_panel_of_doorbells_imports_nothing_of_the_upper_floors_when_it_is_l
 
 def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, Callable[..., object]]]:
     for entry in (resolver or get_resolver()).url_patterns:
-        path = prefix + str(entry.pattern)
+        path = prefix + str(entry.pattern).removeprefix("^")
         if isinstance(entry, URLResolver):
             yield from routes(entry, path)
         elif isinstance(entry, URLPattern):
