@@ -39,7 +39,9 @@
 
   // --- the count --------------------------------------------------------------------------------------------------
   const title = document.title, icon = byId("favicon");
+  let shown = 0;
   const show = (count) => {
+    shown = count;
     document.title = count ? `(${count > 99 ? "99+" : count}) ${title}` : title;
     icon.href = count ? icon.dataset.dot : icon.dataset.plain;
     document.querySelectorAll("[data-if-unread]").forEach((part) => { part.hidden = !count; });
@@ -47,8 +49,9 @@
   };
   document.body.addEventListener("bell:count", (event) => {
     const { n, new: isNew, sentence } = event.detail;
+    // The page's own number decides too: an answer to a poll that carried no tag is no news.
+    if (isNew && n > shown) byId("bell-live").textContent = sentence;
     show(n);
-    if (isNew) byId("bell-live").textContent = sentence;
     htmx.trigger(document.body, "bell:changed");
     if (!panel.hidden) htmx.trigger(byId("bell-list"), "bell:list");
   });
