@@ -215,25 +215,28 @@ class MessagingService:
         """The next channel for a message that failed for good; None when there is none left. Once per message."""
         with tenant_scope(message.tenant_id), transaction.atomic():
             claimed = Message.objects.filter(pk=message.pk, fallback_due_at__isnull=False).update(fallback_due_at=None)
-            if not claimed or message.patient is None or message.template is None:
+            if not claimed or message.patient is None or message.template is None or message.event is None:
                 return None
             channels = [str(channel) for channel in message.fallback_channels]
-            context = context_of(message)
-            if not channels or context is None:
+            if not channels:
                 return None
+            # Read afresh: the visit may have moved since.
+            subject = registry.get(message.event.key).describe(message.event)
             copy = self.send_to_patient(
                 patient=message.patient,
                 template_code=message.template.code,
                 channels=channels,
                 notification_type=message.notification_type,
-                context=context,
+                context=subject.context,
                 dedupe_key=f"{message.dedupe_key}:after:{message.channel}"[:200],
                 origin=Origin(
                     event=message.event,
                     object_type=message.object_type,
                     object_id=message.object_id,
                     object_version=message.object_version,
+                    location=subject.location,
                     useful_until=message.expires_at,
+                    refusal=subject.refusal,
                     conversation_id=message.conversation_id,
                     details={"instead_of": message.channel},
                 ),
@@ -369,8 +372,3 @@ def _scope_of(message_id: uuid.UUID) -> AbstractContextManager[None]:
     if tenant_id is None:
         raise Message.DoesNotExist
     return tenant_scope(tenant_id)
-
-
-def context_of(message: Message) -> Mapping[str, Any] | None:
-    """The placeholders' values of a message's event, read afresh."""
-    return registry.get(message.event.key).describe(message.event).context if message.event is not None else None

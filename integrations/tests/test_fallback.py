@@ -62,6 +62,13 @@ def test_the_chain_is_sms_whatsapp_email(clinic: Clinic, provider: FakeProvider,
     assert last(reminder).logs.first().provider_response["instead_of"] == "WHATSAPP"
 
 
+def test_the_copy_has_the_locations_own_sender(clinic: Clinic, provider: FakeProvider, reminder: Message) -> None:
+    type(clinic.location).objects.filter(pk=clinic.location.pk).update(whatsapp_sender="+966112345678")
+    provider.script = [error(Kind.NUMBER, "21211")]
+    deliver(reminder.pk)
+    assert (reminder.sender, last(reminder).sender) == ("CLINIC", "+966112345678")
+
+
 def test_a_failure_that_will_be_retried_changes_no_channel(
     clinic: Clinic, provider: FakeProvider, reminder: Message
 ) -> None:
@@ -113,8 +120,8 @@ def test_a_visit_that_was_cancelled_meanwhile_is_reminded_of_over_no_channel(
     provider.script = [error(Kind.NUMBER, "21211")]
     deliver(reminder.pk)
     provider.on_send = None
-    for message in Message.objects.filter(conversation_id=reminder.conversation_id, channel="WHATSAPP"):
-        deliver(message.pk)
+    assert copies(reminder)[1] == ("WHATSAPP", Status.CANCELLED)
+    deliver(last(reminder).pk)
     assert len(provider.calls) == 1
     assert Message.objects.filter(conversation_id=reminder.conversation_id, status=Status.SENT).count() == 0
 
