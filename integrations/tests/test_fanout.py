@@ -73,6 +73,8 @@ def test_a_move_and_a_cancellation_tell_both(clinic: Clinic, ten_oclock: dt.date
 def test_running_twice_writes_nothing_twice(clinic: Clinic, ten_oclock: dt.datetime) -> None:
     book(clinic, ten_oclock)
     event = fan_out("appointment.new")
+    assert process_event(event.tenant_id, event.pk) == 0, "it is done, and looked at no further"
+    # And if that mark were lost, the unique keys would hold.
     NotificationEvent.objects.filter(pk=event.pk).update(processed_at=None)
     process_event(event.tenant_id, event.pk)
     assert Message.objects.filter(event=event).count() == 1
