@@ -145,6 +145,8 @@ def _record_failure(message: Message, error: ProviderError, lease: uuid.UUID) ->
             Status.UNCONFIRMED,
             lease=lease,
             fields={
+                # That of an attempt before this one: asking about it would tell the wrong story.
+                "provider_message_id": "",
                 "error_code": error.code[:40],
                 "error_message": error.detail[:300],
                 "next_check_at": timezone.now() + FIRST_CHECK,

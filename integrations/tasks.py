@@ -72,7 +72,12 @@ def _sweep_tenant() -> dict[str, int]:
             Status.UNCONFIRMED,
             only_from=[Status.SENDING],
             where=Q(lease_expires_at__lte=now),
-            fields={"lease_token": None, "lease_expires_at": None, "next_check_at": now + REDRIVE},
+            fields={
+                "provider_message_id": "",
+                "lease_token": None,
+                "lease_expires_at": None,
+                "next_check_at": now + REDRIVE,
+            },
             error="worker_lost",
         )
     due = waiting.filter(

@@ -17,7 +17,7 @@ from core.tenancy import system_scope, tenant_scope
 from integrations.sms_providers import Kind, get
 from notifications import lifecycle
 from notifications.models import Message, ProviderReceipt
-from notifications.states import Reason, Status
+from notifications.states import LogEvent, Reason, Status
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +87,9 @@ def settle(
     if provider_message_id:
         fields["provider_message_id"] = provider_message_id[:80]
     if status in (Status.FAILED, Status.BOUNCED):
+        if _is_of_an_earlier_attempt(message, provider_message_id):
+            log.info("receipt_of_earlier_attempt", provider=provider, message_id=str(message.pk))
+            return False
         kind = adapter.kind_of(error_code)
         # A delivered message is only corrected by a hard bounce; a soft "failed" after it is a stray.
         return lifecycle.fail(
@@ -102,7 +105,21 @@ def settle(
         return False
     if status != Status.SENT:
         fields |= {"next_check_at": None, "next_attempt_at": None, "fallback_due_at": None}
-    return lifecycle.move(message.pk, status, fields=fields, response=response)
+    known = {"provider_message_id": provider_message_id} if provider_message_id else {}
+    return lifecycle.move(message.pk, status, fields=fields, response={**(response or {}), **known})
+
+
+def _is_of_an_earlier_attempt(message: Message, provider_message_id: str) -> bool:
+    """A refusal of a send that was already given up must not fail the retry, or the retry would be sent once more.
+
+    The timeline knows the ids of all sends; only the one that the message rests on now may still fail it.
+    """
+    rests_on_it = (
+        message.status not in (Status.SENDING, Status.UNCONFIRMED)
+        and message.provider_message_id == provider_message_id
+    )
+    sends = message.logs.filter(event=LogEvent.SENT, provider_response__provider_message_id=provider_message_id)
+    return bool(provider_message_id) and not rests_on_it and sends.exists()
 
 
 def _find(message_ref: str, provider_message_id: str) -> Message | None:

@@ -21,6 +21,7 @@ class FakeProvider:
     # What a look-up answers: None is proven absence, an error is "cannot tell".
     found: Any = None
     on_send: Any = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
     name: str = "fake"
     webhook: str = "twilio"
 
@@ -33,7 +34,8 @@ class FakeProvider:
             raise step
         return Accepted(provider_message_id=f"SM{len(self.calls):032x}", segments=1)
 
-    def look_up(self, **_query: Any) -> Any:
+    def look_up(self, **query: Any) -> Any:
+        self.asked.append(query)
         if isinstance(self.found, ProviderError):
             raise self.found
         return self.found

@@ -296,3 +296,47 @@ def test_ten_thousand_lost_messages_are_driven_within_a_minute(
     ticks = [sweep_messages_task()["driven"] for _ in range(6)]
     assert sum(ticks) == 10_000
     assert len(set(rung)) == 10_000, "each once"
+
+
+@pytest.mark.parametrize("when", ["during the retry", "after the retry"])
+def test_a_late_refusal_of_the_first_attempt_does_not_fail_the_second(
+    clinic: Clinic, provider: FakeProvider, when: str
+) -> None:
+    message = queue(clinic)
+    deliver(message.pk)
+    first_id = again(message).provider_message_id
+    receipt(message, "undelivered", "30003")
+    Message.objects.filter(pk=message.pk).update(next_attempt_at=timezone.now())
+
+    def late_refusal() -> bool:
+        stored = receipts.store(
+            provider="fake",
+            message_ref=str(message.pk),
+            provider_message_id=first_id,
+            status="failed",
+            payload={"ErrorCode": "30003"},
+        )
+        return receipts.apply(stored.pk)
+
+    if when == "during the retry":
+        provider.on_send = lambda _outgoing: late_refusal()
+    deliver(message.pk)
+    if when == "after the retry":
+        assert not late_refusal()
+    assert again(message).status == Status.SENT
+    assert message.next_attempt_at is None
+    assert len(provider.calls) == 2
+
+
+def test_an_unknown_retry_is_not_judged_by_the_attempt_before_it(clinic: Clinic, provider: FakeProvider) -> None:
+    message = queue(clinic)
+    deliver(message.pk)
+    receipt(again(message), "undelivered", "30003")
+    Message.objects.filter(pk=message.pk).update(next_attempt_at=timezone.now())
+    provider.script = [error(Kind.AMBIGUOUS, "timeout")]
+    deliver(message.pk)
+    assert again(message).status == Status.UNCONFIRMED
+    Message.objects.filter(pk=message.pk).update(next_check_at=timezone.now())
+    provider.found = error(Kind.AMBIGUOUS, "timeout")
+    provider_sync_task()
+    assert provider.asked[-1]["provider_message_id"] == ""
