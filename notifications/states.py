@@ -55,7 +55,6 @@ S = Status
 # from → the statuses it may move to. Everything else is refused by ``lifecycle.move``.
 TRANSITIONS: dict[str, frozenset[str]] = {
     S.QUEUED: frozenset({S.SENDING, S.SUPPRESSED, S.CANCELLED, S.EXPIRED}),
-    # SENDING → QUEUED: the call was proven never to have left (refused before sending).
     S.SENDING: frozenset(
         {S.SENT, S.DELIVERED, S.READ, S.FAILED, S.BOUNCED, S.UNCONFIRMED, S.SUPPRESSED, S.CANCELLED, S.EXPIRED}
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from core.access import Can, allows, require
 from core.models import Location, Role, User
 
 S = Appointment.Status
+Row = TypeVar("Row", Location, User)
 # These no longer take anybody's time.
 _NOT_SHOWN = (S.CANCELLED, S.ENTERED_IN_ERROR)
 
@@ -93,7 +95,7 @@ def _own(locations: list[Location], user: User) -> Location | None:
     return next((one for one in locations if one.pk == user.location_id), locations[0] if locations else None)
 
 
-def _chosen(rows: list, wanted: str | None):  # type: ignore[no-untyped-def, type-arg]  # Location or User alike
+def _chosen(rows: list[Row], wanted: str | None) -> Row | None:
     return next((row for row in rows if str(row.pk) == wanted), None)
 
 

@@ -77,7 +77,7 @@ def front_desk(user: User) -> dict[str, Any]:
         "undelivered": Message.objects.filter(
             status__in=_UNDELIVERED, failed_at__gte=now - dt.timedelta(hours=24)
         ).count(),
-        "up_next": [Line(visit, _telling(sent.get(visit.pk, []))) for visit in next_visits],
+        "up_next": [Line(visit, selectors.telling(sent.get(visit.pk, []))) for visit in next_visits],
         "attention": attention[:ATTENTION],
         "attention_left": max(0, len(attention) - ATTENTION),
         "location": user.location,
@@ -183,10 +183,3 @@ def _attention(
             lines.append(Attention("unconfirmed", visit))
     order = {"untold": 0, "unreachable": 1, "unconfirmed": 2}
     return sorted(lines, key=lambda line: (order[line.kind], line.appointment.starts_at))
-
-
-def _telling(messages: list[Message]) -> Message | None:
-    """Of the copies of the latest news, the one that got furthest."""
-    news = selectors.latest_news(messages)
-    rank = [Status.READ, Status.DELIVERED, Status.SENT, Status.SENDING, Status.QUEUED]
-    return min(news, key=lambda copy: rank.index(copy.status) if copy.status in rank else len(rank), default=None)
