@@ -47,11 +47,11 @@ Deadline = Callable[[_Case], dt.datetime | None]
 # --- values of placeholders -----------------------------------------------------------------------------------------
 
 _NO_PHONE = Words("the clinic", "العيادة")
-_NO_REASON = Words("a change in the clinic's schedule", "تغيير في جدول العيادة")
-_PATIENTS_WISH = Words("at the patient's request", "بناءً على طلب المراجع")
-_NO_NEXT_STEPS = Words("Please follow what was agreed during the visit.", "نرجو اتباع ما تم الاتفاق عليه خلال الزيارة.")
-_ASK = Words("Please confirm or cancel", "نرجو التأكيد أو الإلغاء")
-_SHOW = Words("Details", "التفاصيل")
+NO_REASON = Words("a change in the clinic's schedule", "تغيير في جدول العيادة")
+PATIENTS_WISH = Words("at the patient's request", "بناءً على طلب المراجع")
+NO_NEXT_STEPS = Words("Please follow what was agreed during the visit.", "نرجو اتباع ما تم الاتفاق عليه خلال الزيارة.")
+ASK = Words("Please confirm or cancel", "نرجو التأكيد أو الإلغاء")
+SHOW = Words("Details", "التفاصيل")
 
 
 def _base(appointment: Appointment) -> dict[str, Any]:
@@ -77,13 +77,13 @@ def _link(case: _Case) -> dict[str, Any]:
 
 def _reminder_link(case: _Case) -> dict[str, Any]:
     """Who has confirmed is not asked again."""
-    return _link(case) | {"link_note": _SHOW if case.appointment.status == S.CONFIRMED else _ASK}
+    return _link(case) | {"link_note": SHOW if case.appointment.status == S.CONFIRMED else ASK}
 
 
 def _reason(case: _Case) -> dict[str, Any]:
     text = str(case.event.payload.get("reason", "")).rstrip(" .،؛")
     by_patient = case.event.payload.get("by") == Appointment.CancelledBy.PATIENT
-    return {"reason": text or (_PATIENTS_WISH if by_patient else _NO_REASON)}
+    return {"reason": text or (PATIENTS_WISH if by_patient else NO_REASON)}
 
 
 def _move(case: _Case) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _move(case: _Case) -> dict[str, Any]:
 
 
 def _next_steps(case: _Case) -> dict[str, Any]:
-    return {"next_steps": case.event.payload.get("next_steps") or _NO_NEXT_STEPS}
+    return {"next_steps": case.event.payload.get("next_steps") or NO_NEXT_STEPS}
 
 
 def _open_points(case: _Case) -> dict[str, Any]:
@@ -379,7 +379,7 @@ ENTRIES = (
         NotificationType.REMINDER,
         _Rule(AWAITED, _reminder(Reminder.Kind.DAY_BEFORE), (_reminder_link,)),
         Delivery(_P, (Slot.PREFERRED,), words.REMINDER_24H),
-        example={**_EXAMPLE_LINK, "link_note": _ASK},
+        example={**_EXAMPLE_LINK, "link_note": ASK},
     ),
     _entry(
         "appointment.reminder_2h",
@@ -387,7 +387,7 @@ ENTRIES = (
         NotificationType.REMINDER,
         _Rule(AWAITED, _reminder(Reminder.Kind.TWO_HOURS), (_reminder_link,)),
         Delivery(_P, (Slot.PREFERRED,), words.REMINDER_2H),
-        example={**_EXAMPLE_LINK, "link_note": _ASK},
+        example={**_EXAMPLE_LINK, "link_note": ASK},
     ),
     _entry(
         "results.ready",

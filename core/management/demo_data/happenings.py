@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appointments import reminders, tokens
-from appointments.events import describe_checks
+from appointments.events import ASK, NO_NEXT_STEPS, NO_REASON, PATIENTS_WISH, SHOW, describe_checks
 from appointments.models import Appointment, Reminder
 from core import phone
 from core.arrival import open_points
@@ -23,7 +23,7 @@ from core.management.demo_data.people import People
 from core.management.demo_data.visits import History
 from core.models import Guardian, Location, Patient, Role, User
 from notifications.registry import Audience
-from notifications.rendering import Code, Link, LocalDate, LocalTime, Words
+from notifications.rendering import Code, Link, LocalDate, LocalTime
 
 S = Appointment.Status
 # The bells of staff hold the last days; the messages and their events a month.
@@ -38,11 +38,6 @@ KEYS = {
     S.CANCELLED: "appointment.cancelled",
     S.NO_SHOW: "appointment.no_show",
 }
-NO_REASON = Words("a change in the clinic's schedule", "تغيير في جدول العيادة")
-PATIENTS_WISH = Words("at the patient's request", "بناءً على طلب المراجع")
-NO_NEXT_STEPS = Words("Please follow what was agreed during the visit.", "نرجو اتباع ما تم الاتفاق عليه خلال الزيارة.")
-ASK = Words("Please confirm or cancel", "نرجو التأكيد أو الإلغاء")
-SHOW = Words("Details", "التفاصيل")
 
 
 @dataclass(frozen=True, slots=True)
