@@ -15,6 +15,11 @@
     isBusy = true;
     htmx.trigger(feed, "bell:poll");
   };
+  // The extension learns the page's tag a moment after the page is there; a poll in that moment must carry it too.
+  document.addEventListener("htmx:config:request", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.sourceElement === feed) ctx.request.headers["HX-PTag"] ||= feed.getAttribute("hx-ptag");
+  });
   const sessionEnded = () => {
     isStopped = true;
     clearTimeout(timer);
