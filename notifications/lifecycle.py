@@ -1,33 +1,60 @@
 """The only writer of ``Message.status`` and of ``MessageLog``: one row of the log for every move, in one transaction.
 
 A move is a compare-and-set: it happens when the message is in a status that may move there (``states.TRANSITIONS``)
-and, where a lease is given, while the lease is still ours. Otherwise nothing happens and the caller is told.
+and, where a lease is given, while the lease is still ours. Otherwise nothing happens and the caller is told. ``move``
+is for one message, ``claim`` and ``move_many`` for hundreds in a handful of statements; the rules are the same.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import random
 import uuid
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from core.bulk import insert_rows, update_rows
 from core.models import User
 from notifications import states
 from notifications.models import Message, MessageLog
-from notifications.states import CANCELLABLE, RETRY_DELAYS, TRANSITIONS, LogEvent, Reason, Status
+from notifications.states import CANCELLABLE, RETRY_DELAYS, RETRY_JITTER, TRANSITIONS, LogEvent, Reason, Status
 
 # The end of each reason: withdrawn by a change, too late, or refused by a rule.
 _STATUS_OF_REASON: dict[str, Status] = {
     Reason.STALE_VERSION: Status.CANCELLED,
     Reason.STATUS_NOT_ELIGIBLE: Status.CANCELLED,
     Reason.WITHDRAWN: Status.CANCELLED,
+    Reason.DELIVERED_OTHERWISE: Status.CANCELLED,
     Reason.PAST_DUE: Status.EXPIRED,
 }
+# What a move reads of a row before it decides.
+_READ = ("id", "tenant_id", "status", "lease_token", "log_position", "sent_at", "delivered_at")
+
+
+@dataclass(slots=True)
+class Move:
+    """One wish to move one message. ``fields`` (attnames → values) are written with it.
+
+    ``only_from`` narrows the legal starts; ``lease`` must still be the row's; ``event`` is a row of the timeline
+    right before the move's own (a retry that begins).
+    """
+
+    message_id: uuid.UUID
+    to: Status
+    only_from: frozenset[str] | None = None
+    lease: uuid.UUID | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    response: Mapping[str, Any] | None = None
+    error: str = ""
+    event: LogEvent | None = None
+    actor: User | None = None
 
 
 def status_of_refusal(reason: Reason) -> Status:
@@ -38,21 +65,139 @@ def status_of_refusal(reason: Reason) -> Status:
 @transaction.atomic
 def create(message: Message, *, refusal: Reason | None = None, details: Mapping[str, Any] | None = None) -> Message:
     """Inserts the message, QUEUED or refused at once, with its first log rows. ``details`` go into CREATED."""
+    rows = prepare(message, refusal=refusal, details=details)
+    message.save(force_insert=True)
+    insert_rows(MessageLog, rows)
+    return message
+
+
+def prepare(
+    message: Message, *, refusal: Reason | None = None, details: Mapping[str, Any] | None = None
+) -> list[MessageLog]:
+    """Sets an unsaved message's first status and returns its first log rows, unsaved, for who inserts many at once."""
     now = timezone.now()
     message.status = Status.QUEUED if refusal is None else status_of_refusal(refusal)
     message.reason = refusal or ""
     message.next_attempt_at = now if refusal is None else None
-    message.save(force_insert=True)
-    _log(message.pk, message.tenant_id, LogEvent.CREATED, at=now, actor=message.sent_by, response=details)
-    _log(
-        message.pk,
-        message.tenant_id,
-        LogEvent(message.status.value),
-        at=now,
-        status=message.status,
-        error=str(refusal or ""),
-    )
-    return message
+    message.log_position = 2
+    return [
+        _row(message.pk, message.tenant_id, LogEvent.CREATED, 1, at=now, actor_id=message.sent_by_id, response=details),
+        _row(
+            message.pk,
+            message.tenant_id,
+            LogEvent(message.status),
+            2,
+            at=now,
+            status=message.status,
+            error=str(refusal or ""),
+        ),
+    ]
+
+
+def claim(
+    due: QuerySet[Message],
+    *,
+    limit: int,
+    lease_for: dt.timedelta,
+    admit: Callable[[list[Message]], list[Message]] = list,
+) -> list[Message]:
+    """Takes up to ``limit`` of the ``due`` messages: SENDING, ours until the lease runs out, the longest due first.
+
+    ``due`` holds QUEUED messages and FAILED ones whose retry is due. Rows that another worker is just taking are
+    skipped; ``admit`` (inside the transaction) may let fewer through. The rows returned are as they are now.
+    """
+    now = timezone.now()
+    lease = uuid.uuid4()
+    with transaction.atomic():
+        found = due.select_for_update(skip_locked=True, no_key=True, of=("self",)).order_by("next_attempt_at")
+        rows = admit(list(found[:limit]))
+        if not rows:
+            return []
+        retries = [row.pk for row in rows if row.status == Status.FAILED]
+        taken = {
+            "status": Status.SENDING,
+            "lease_token": lease,
+            "lease_expires_at": now + lease_for,
+            "next_attempt_at": None,
+            "updated_at": now,
+        }
+        # Conditional, because SQLite knows no row locks: whoever did not change exactly the rows it read, stops.
+        changed = Message.objects.filter(pk__in=[row.pk for row in rows], status=Status.QUEUED).update(
+            **taken, log_position=F("log_position") + 1
+        )
+        if retries:
+            changed += Message.objects.filter(pk__in=retries, status=Status.FAILED).update(
+                **taken, retry_count=F("retry_count") + 1, log_position=F("log_position") + 2
+            )
+        if changed != len(rows):
+            transaction.set_rollback(True)
+            return []
+        logs: list[MessageLog] = []
+        for row in rows:
+            if row.status == Status.FAILED:
+                row.retry_count += 1
+                row.log_position += 1
+                logs.append(_row(row.pk, row.tenant_id, LogEvent.RETRY, row.log_position, at=now))
+            row.log_position += 1
+            logs.append(_row(row.pk, row.tenant_id, LogEvent.SENDING, row.log_position, at=now, status=Status.SENDING))
+            row.status, row.lease_token, row.next_attempt_at = Status.SENDING, lease, None
+            row.lease_expires_at, row.updated_at = now + lease_for, now
+        insert_rows(MessageLog, logs)
+    return rows
+
+
+@transaction.atomic
+def move_many(moves: Sequence[Move]) -> set[uuid.UUID]:
+    """Moves messages of the open tenant scope; returns the ids of those that moved. Several moves of one message are
+    made in the order given. A few statements, whatever the number.
+    """
+    now = timezone.now()
+    locked = Message.objects.select_for_update(no_key=True).filter(pk__in={move.message_id for move in moves})
+    rows: dict[uuid.UUID, dict[str, Any]] = {row["id"]: dict(row) for row in locked.order_by("pk").values(*_READ)}
+    changes: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
+    logs: list[MessageLog] = []
+    for wish in moves:
+        row = rows.get(wish.message_id)
+        if row is None or not _may_move(row, wish):
+            continue
+        change = _stamped(row, wish.to, now) | dict(wish.fields) | {"status": wish.to, "updated_at": now}
+        if wish.event is not None:
+            row["log_position"] += 1
+            logs.append(_row(row["id"], row["tenant_id"], wish.event, row["log_position"], at=now, actor=wish.actor))
+        row["log_position"] += 1
+        logs.append(
+            _row(
+                row["id"],
+                row["tenant_id"],
+                LogEvent(wish.to.value),
+                row["log_position"],
+                at=now,
+                status=wish.to,
+                response=wish.response,
+                error=wish.error,
+                actor=wish.actor,
+            )
+        )
+        row.update(change)
+        changes[row["id"]].update(change, log_position=row["log_position"])
+    _write(changes)
+    insert_rows(MessageLog, logs)
+    return set(changes)
+
+
+def _may_move(row: Mapping[str, Any], wish: Move) -> bool:
+    if wish.to not in TRANSITIONS[row["status"]] or (wish.lease is not None and wish.lease != row["lease_token"]):
+        return False
+    return wish.only_from is None or row["status"] in wish.only_from
+
+
+def _write(changes: Mapping[uuid.UUID, Mapping[str, Any]]) -> None:
+    """One UPDATE for all rows that change the same columns."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for key, change in changes.items():
+        alike[tuple(sorted(change))].append({"id": key, **change})
+    for columns, rows in alike.items():
+        update_rows(Message, rows, columns)
 
 
 @transaction.atomic
@@ -83,29 +228,65 @@ def move(
     if where is not None:
         rows = rows.filter(where)
     now = timezone.now()
-    if rows.update(status=to, updated_at=now, **_stamps(to, now), **(fields or {})) != 1:
+    new_rows = 1 if event is None else 2
+    written = {"status": to, "updated_at": now, "log_position": F("log_position") + new_rows}
+    if rows.update(**written, **_stamps(to, now), **(fields or {})) != 1:
         return False
-    tenant_id = Message.objects.values_list("tenant_id", flat=True).get(pk=message_id)
-    if event is not None:
-        _log(message_id, tenant_id, event, at=now, actor=actor)
-    _log(message_id, tenant_id, LogEvent(to.value), at=now, status=to, response=response, error=error, actor=actor)
+    tenant_id, last = Message.objects.values_list("tenant_id", "log_position").get(pk=message_id)
+    logs = [] if event is None else [_row(message_id, tenant_id, event, last - 1, at=now, actor=actor)]
+    logs.append(
+        _row(
+            message_id,
+            tenant_id,
+            LogEvent(to.value),
+            last,
+            at=now,
+            status=to,
+            response=response,
+            error=error,
+            actor=actor,
+        )
+    )
+    insert_rows(MessageLog, logs)
     return True
 
 
+@transaction.atomic
 def note(
     message: Message, event: LogEvent, *, response: Mapping[str, Any] | None = None, actor: User | None = None
 ) -> None:
-    """A row of the timeline that is no move: a retry that begins, a copy over another channel."""
-    _log(message.pk, message.tenant_id, event, at=timezone.now(), response=response, actor=actor)
+    """A row of the timeline that is no move: a copy over another channel, a copy that arrived."""
+    Message.objects.filter(pk=message.pk).update(log_position=F("log_position") + 1)
+    last = Message.objects.values_list("log_position", flat=True).get(pk=message.pk)
+    insert_rows(
+        MessageLog,
+        [_row(message.pk, message.tenant_id, event, last, at=timezone.now(), response=response, actor=actor)],
+    )
 
 
 def refuse(message_id: uuid.UUID, reason: Reason, *, lease: uuid.UUID | None = None) -> bool:
     """Ends a message that must not leave: CANCELLED, EXPIRED or SUPPRESSED, with its reason."""
-    return move(
+    planned = refusal_move(message_id, reason, lease=lease)
+    return move(message_id, planned.to, lease=lease, fields=planned.fields, error=planned.error)
+
+
+def refuse_many(refusals: Mapping[uuid.UUID, Reason], *, lease: uuid.UUID | None = None) -> set[uuid.UUID]:
+    """``refuse`` for many: message id → reason. Returns the ids of those that ended."""
+    return move_many([refusal_move(pk, reason, lease=lease) for pk, reason in refusals.items()])
+
+
+def refusal_move(message_id: uuid.UUID, reason: Reason, *, lease: uuid.UUID | None = None) -> Move:
+    """The end of a message that must not leave, as a Move."""
+    return Move(
         message_id,
         status_of_refusal(reason),
         lease=lease,
-        fields={"reason": reason, "next_attempt_at": None},
+        fields={
+            "reason": reason,
+            "next_attempt_at": None,
+            "lease_token": None,
+            "lease_expires_at": None,
+        },
         error=str(reason),
     )
 
@@ -115,11 +296,23 @@ def cancel_for_object(object_id: uuid.UUID, before_version: int, reason: Reason)
     waiting = Message.objects.filter(
         object_id=object_id, object_version__lt=before_version, status__in=CANCELLABLE
     ).filter(Q(status=Status.QUEUED) | Q(next_attempt_at__isnull=False))
-    return sum(refuse(pk, reason) for pk in waiting.values_list("pk", flat=True))
+    return len(refuse_many(dict.fromkeys(waiting.values_list("pk", flat=True), reason)))
 
 
-@transaction.atomic
-def fail(
+def fail(message: Message, *, lease: uuid.UUID | None = None, **outcome: Any) -> bool:
+    """An attempt failed: ``planned_failure``, at once."""
+    planned = planned_failure(message, lease=lease, **outcome)
+    return move(
+        planned.message_id,
+        planned.to,
+        lease=lease,
+        fields=planned.fields,
+        response=planned.response,
+        error=planned.error,
+    )
+
+
+def planned_failure(
     message: Message,
     *,
     bounced: bool,
@@ -130,20 +323,19 @@ def fail(
     reason: Reason | None = None,
     response: Mapping[str, Any] | None = None,
     retry_after: float | None = None,
-) -> bool:
-    """An attempt failed. Plans the next one after 60, 120, 240 s if there is one, never past ``expires_at``.
-
-    Failed for good with another channel to try: the sweeper and the caller find it by ``fallback_due_at``.
+) -> Move:
+    """What follows from a failed attempt: the next one after 60, 120, 240 s if there is one, never past
+    ``expires_at``; or failed for good, with ``fallback_due_at`` when another channel may be tried.
     """
     now = timezone.now()
     next_attempt_at: dt.datetime | None = None
     if may_retry and not bounced and message.retry_count < states.MAX_RETRIES:
-        delay = max(RETRY_DELAYS[message.retry_count], retry_after or 0)
-        next_attempt_at = now + dt.timedelta(seconds=delay)
+        delay = RETRY_DELAYS[message.retry_count] * (1 + random.uniform(0, RETRY_JITTER))  # noqa: S311  # no secret
+        next_attempt_at = now + dt.timedelta(seconds=max(delay, retry_after or 0))
         if message.expires_at is not None and next_attempt_at >= message.expires_at:
             next_attempt_at = None
     for_good = next_attempt_at is None
-    return move(
+    return Move(
         message.pk,
         Status.BOUNCED if bounced else Status.FAILED,
         lease=lease,
@@ -153,7 +345,8 @@ def fail(
             "reason": reason or "",
             "next_attempt_at": next_attempt_at,
             "next_check_at": None,
-            "driven_at": None,
+            "lease_token": None,
+            "lease_expires_at": None,
             "fallback_due_at": now if for_good and message.fallback_channels else None,
         },
         response=response,
@@ -188,26 +381,34 @@ def _stamps(to: Status, now: dt.datetime) -> dict[str, Any]:
     return {}
 
 
-def _log(
+def _stamped(row: Mapping[str, Any], to: Status, now: dt.datetime) -> dict[str, Any]:
+    """``_stamps`` with what the row holds filled in, for many rows in one UPDATE."""
+    return {
+        name: (row[name] or now) if isinstance(value, Coalesce) else value for name, value in _stamps(to, now).items()
+    }
+
+
+def _row(
     message_id: uuid.UUID,
     tenant_id: uuid.UUID,
     event: LogEvent,
+    position: int,
     *,
     at: dt.datetime,
     status: str = "",
     response: Mapping[str, Any] | None = None,
     error: str = "",
     actor: User | None = None,
-) -> None:
-    last = MessageLog.objects.filter(message_id=message_id).aggregate(last=Max("position"))["last"]
-    MessageLog.objects.create(
+    actor_id: uuid.UUID | None = None,
+) -> MessageLog:
+    return MessageLog(
         message_id=message_id,
         tenant_id=tenant_id,
         event=event,
         status=status,
-        actor=actor,
+        actor_id=actor.pk if actor is not None else actor_id,
         provider_response=dict(response or {}),
         error=error[:300],
         created_at=at,
-        position=(last or 0) + 1,
+        position=position,
     )

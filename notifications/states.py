@@ -36,6 +36,27 @@ class NotificationType(models.TextChoices):
     STAFF = "STAFF", _("Staff notice")
 
 
+class Lane(models.IntegerChoices):
+    """Who goes first. Each lane has its own queue and workers, so none waits behind a slower one."""
+
+    URGENT = 0, _("Urgent")
+    TRANSACTIONAL = 1, _("Normal")
+    BULK = 2, _("Bulk")
+
+
+class Outcome(models.TextChoices):
+    """What one call of a provider came to (``integrations.sms_providers.Kind`` and what surrounds it)."""
+
+    ACCEPTED = "accepted", _("Accepted")
+    TRANSIENT = "transient", _("Not accepted, may be tried again")
+    NUMBER = "number", _("The address is dead")
+    OPTED_OUT = "opted_out", _("The recipient has opted out")
+    CONTENT = "content", _("The content was refused")
+    CONFIGURATION = "configuration", _("Our account or settings were refused")
+    AMBIGUOUS = "ambiguous", _("Outcome unknown")
+    NOT_FOUND = "not_found", _("The provider never received it")
+
+
 class Status(models.TextChoices):
     QUEUED = "QUEUED", _("Queued")
     SENDING = "SENDING", _("Sending")
@@ -56,17 +77,20 @@ S = Status
 TRANSITIONS: dict[str, frozenset[str]] = {
     S.QUEUED: frozenset({S.SENDING, S.SUPPRESSED, S.CANCELLED, S.EXPIRED}),
     S.SENDING: frozenset(
-        {S.SENT, S.DELIVERED, S.READ, S.FAILED, S.BOUNCED, S.UNCONFIRMED, S.SUPPRESSED, S.CANCELLED, S.EXPIRED}
+        {
+            *(S.SENT, S.DELIVERED, S.READ, S.FAILED, S.BOUNCED, S.UNCONFIRMED, S.SUPPRESSED, S.CANCELLED, S.EXPIRED),
+            # Handed back: claimed, but provably never handed over (the lane was stopped, the worker died before the call).
+            S.QUEUED,
+        }
     ),
     S.SENT: frozenset({S.DELIVERED, S.READ, S.FAILED, S.BOUNCED}),
     S.DELIVERED: frozenset({S.READ, S.BOUNCED}),
     S.UNCONFIRMED: frozenset({S.SENT, S.DELIVERED, S.READ, S.FAILED, S.BOUNCED}),
-    # FAILED → QUEUED: a person pressed retry. FAILED → DELIVERED: a late receipt knows better.
-    S.FAILED: frozenset(
-        {S.SENDING, S.QUEUED, S.SENT, S.DELIVERED, S.READ, S.BOUNCED, S.CANCELLED, S.EXPIRED, S.SUPPRESSED}
-    ),
+    # FAILED → QUEUED: a person pressed retry. FAILED → DELIVERED: a late receipt knows better. A late “sent” does not.
+    S.FAILED: frozenset({S.SENDING, S.QUEUED, S.DELIVERED, S.READ, S.BOUNCED, S.CANCELLED, S.EXPIRED, S.SUPPRESSED}),
+    # Somebody has read it: whatever else is said, the address lives. So receipts have one order and one last word.
+    S.BOUNCED: frozenset({S.READ}),
     S.READ: frozenset(),
-    S.BOUNCED: frozenset(),
     S.SUPPRESSED: frozenset(),
     S.CANCELLED: frozenset(),
     S.EXPIRED: frozenset(),
@@ -78,8 +102,10 @@ CANCELLABLE = frozenset({S.QUEUED, S.FAILED})
 AWAITING_RECEIPT = frozenset({S.SENT, S.UNCONFIRMED})
 
 MAX_RETRIES = 3
-# Seconds before the first, second and third retry (the contract's figures).
+# Seconds before the first, second and third retry (the contract's figures); up to a tenth is added, so that what
+# failed together does not come back together.
 RETRY_DELAYS = (60, 120, 240)
+RETRY_JITTER = 0.1
 
 
 class LogEvent(models.TextChoices):
@@ -123,6 +149,9 @@ class Reason(models.TextChoices):
     TENANT_SUSPENDED = "tenant_suspended", _("The clinic group is suspended")
     STAFF_INACTIVE = "staff_inactive", _("This person no longer works here")
     WITHDRAWN = "withdrawn", _("Withdrawn by the clinic")
+    OPTED_OUT = "opted_out", _("The recipient has opted out of this channel")
+    COMPLAINED = "complained", _("The recipient marked our mail as spam")
+    DELIVERED_OTHERWISE = "delivered_otherwise", _("It arrived over another channel")
 
 
 class Level(models.TextChoices):

@@ -1,0 +1,24 @@
+"""The tables of messaging. Their one writer each: ``lifecycle`` (messages), ``receipts``, ``suppression``, ``inbox``."""
+
+from __future__ import annotations
+
+from notifications.models.event import NotificationEvent
+from notifications.models.inbox import BellState, Notification
+from notifications.models.message import Message, MessageAttempt, MessageLog
+from notifications.models.preference import NotificationPreference, SuppressedAddress
+from notifications.models.receipt import InboundMessage, ProviderReceipt
+from notifications.models.template import MessageTemplate
+
+__all__ = [
+    "BellState",
+    "InboundMessage",
+    "Message",
+    "MessageAttempt",
+    "MessageLog",
+    "MessageTemplate",
+    "Notification",
+    "NotificationEvent",
+    "NotificationPreference",
+    "ProviderReceipt",
+    "SuppressedAddress",
+]
