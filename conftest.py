@@ -82,6 +82,12 @@ def english() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def bells_ring_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No timer of one test rings in the next one."""
+    monkeypatch.setattr("core.queueing.RING_SECONDS", 0.0)
+
+
 @pytest.fixture
 def clinic(db: None) -> Iterator[Clinic]:
     """The clinic under test. Its tenant scope is open for the whole test."""

@@ -9,39 +9,64 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection, models
 from django.utils import timezone
 
 
-def insert_rows(model: type[models.Model], objects: Sequence[models.Model]) -> None:
-    """Inserts unsaved objects with their keys set. Raises IntegrityError as one INSERT would, and then inserts none."""
-    if not objects:
+def insert_rows(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows given as attname → value, all with the same names; see ``blank_row`` for the ones left out.
+
+    Raises IntegrityError as one INSERT would, and then inserts none.
+    """
+    if not rows:
         return
-    now = timezone.now()
-    for name in _filled_with_now(model):
-        for item in objects:
-            setattr(item, name, now)
-    if connection.vendor != "postgresql":
-        model._default_manager.bulk_create(objects, batch_size=500)
-        return
-    fields = model._meta.concrete_fields
+    fields = [_field(model, name) for name in rows[0]]
     columns = ", ".join(f'"{field.column}"' for field in fields)
-    values = attrgetter(*(field.attname for field in fields))
+    table = model._meta.db_table
+    if connection.vendor != "postgresql":
+        places = ", ".join(["%s"] * len(fields))
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f'INSERT INTO "{table}" ({columns}) VALUES ({places})',  # noqa: S608  # names of ours only
+                [[field.get_db_prep_save(row[field.attname], connection) for field in fields] for row in rows],
+            )
+        return
+    values = itemgetter(*(field.attname for field in fields))
     as_json = [place for place, field in enumerate(fields) if isinstance(field, models.JSONField)]
     with (
         connection.cursor() as cursor,
-        cursor.copy(f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN') as copy,  # names of ours only
+        # Django wraps the errors of execute() only.
+        connection.wrap_database_errors,
+        cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as copy,  # names of ours only
     ):
-        for item in objects:
-            row = values(item)
+        for row in rows:
+            line = values(row)
             if as_json:
-                row = list(row)
+                line = list(line)
                 for place in as_json:
-                    row[place] = None if row[place] is None else json.dumps(row[place], default=str)
-            copy.write_row(row)
+                    line[place] = _as_json(line[place])
+            copy.write_row(line)
+
+
+def tell_planner(*tables: type[models.Model]) -> None:
+    """After thousands of new rows: PostgreSQL's planner learns of them now, not when autovacuum comes round.
+
+    With the old figures it reads a whole backlog where a few rows by their keys were asked for.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for model in tables:
+                cursor.execute(f'ANALYZE "{model._meta.db_table}"')
+
+
+def blank_row(model: type[models.Model]) -> dict[str, Any]:
+    """Every attname with its default, and now where Django would fill it in: the start of a row for ``insert_rows``."""
+    now = timezone.now()
+    row = {field.attname: field.get_default() for field in model._meta.concrete_fields}
+    return row | dict.fromkeys(_filled_with_now(model), now)
 
 
 def update_rows(model: type[models.Model], rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -53,16 +78,17 @@ def update_rows(model: type[models.Model], rows: Sequence[Mapping[str, Any]], co
     assert key is not None
     table = f'"{model._meta.db_table}"'
     if connection.vendor == "postgresql":
-        arrays = ", ".join(f"%s::{_array_type(field)}" for field in (key, *fields))
-        names = ", ".join(f'"{field.column}"' for field in (key, *fields))
+        # One parameter: an array for each column would be quoted value by value, in Python.
+        typed = ", ".join(f'"{field.column}" {_loose_type(field)}' for field in (key, *fields))
         assignments = ", ".join(f'"{field.column}" = new."{field.column}"' for field in fields)
         statement = (
-            f"UPDATE {table} SET {assignments} FROM unnest({arrays}) AS new({names}) "  # noqa: S608  # names of ours only
+            f"UPDATE {table} SET {assignments} FROM json_to_recordset(%s::json) AS new({typed}) "  # noqa: S608  # names of ours only
             f'WHERE {table}."{key.column}" = new."{key.column}"'
         )
-        parameters = [[row["id"] for row in rows], *([_plain(field, row) for row in rows] for field in fields)]
+        names = [(field.column, field.attname) for field in fields]
+        values = [{key.column: row["id"], **{column: row[name] for column, name in names}} for row in rows]
         with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
+            cursor.execute(statement, [json.dumps(values, default=str)])
         return
     assignments = ", ".join(f'"{field.column}" = %s' for field in fields)
     statement = f'UPDATE {table} SET {assignments} WHERE "{key.column}" = %s'  # noqa: S608  # names of ours only
@@ -79,12 +105,14 @@ def update_rows(model: type[models.Model], rows: Sequence[Mapping[str, Any]], co
         )
 
 
-def _plain(field: models.Field[Any, Any], row: Mapping[str, Any]) -> Any:
-    """The value as psycopg takes it in an array, whose items must all be of one type: an enum's is not str."""
-    value = row[field.attname]
-    if isinstance(value, str):
-        return str(value)
-    return json.dumps(value, default=str) if isinstance(field, models.JSONField) and value is not None else value
+def _as_json(value: Any) -> str | None:
+    if value is None:
+        return None
+    # Most are empty, and there are two in every message.
+    return json.dumps(value, default=str) if value or type(value) not in _EMPTY else _EMPTY[type(value)]
+
+
+_EMPTY: dict[type, str] = {dict: "{}", list: "[]"}
 
 
 @cache
@@ -102,7 +130,7 @@ def _filled_with_now(model: type[models.Model]) -> tuple[str, ...]:
 
 
 @cache
-def _array_type(field: models.Field[Any, Any]) -> str:
-    """Text without its length: a cast to varchar(n) would cut what is too long instead of refusing it."""
+def _loose_type(field: models.Field[Any, Any]) -> str:
+    """Text without its length: varchar(n) would cut what is too long instead of refusing it."""
     kind = str(field.cast_db_type(connection))
-    return ("text" if kind.startswith("varchar") else kind) + "[]"
+    return "text" if kind.startswith("varchar") else kind
