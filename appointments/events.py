@@ -26,7 +26,7 @@ from core.models import Role, User
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.rendering import Code, Link, LocalDate, LocalTime, Words
-from notifications.states import NotificationType, Reason
+from notifications.states import Lane, NotificationType, Reason
 
 S = Appointment.Status
 _TAKING_PLACE = OCCUPYING | {S.COMPLETED}
@@ -186,6 +186,13 @@ def _describe(rule: _Rule, event: NotificationEvent) -> Subject:
     )
 
 
+def _refusal_now(rule: _Rule, event: NotificationEvent) -> Reason | None:
+    appointment = _visit(event)
+    if appointment is None:
+        return Reason.STATUS_NOT_ELIGIBLE
+    return _refusal(rule, appointment, event, rule.until(_Case(appointment, event)))
+
+
 def _users(rule: _Rule, appointment: Appointment, event: NotificationEvent) -> Mapping[Audience, Sequence[User]]:
     """Nobody is told what he did himself."""
     told = {
@@ -273,6 +280,7 @@ def _entry(
     rule: _Rule,
     *deliveries: Delivery,
     example: Mapping[str, Any] | None = None,
+    lane: Lane = Lane.TRANSACTIONAL,
 ) -> EventType:
     return EventType(
         key=key,
@@ -281,6 +289,8 @@ def _entry(
         notification_type=kind,
         deliveries=deliveries,
         describe=functools.partial(_describe, rule),
+        refusal=functools.partial(_refusal_now, rule),
+        lane=lane,
         example={**_EXAMPLE, **(example or {})},
     )
 
@@ -324,6 +334,7 @@ ENTRIES = (
         Delivery(_P, (Slot.MOBILE, Slot.EMAIL, Slot.IN_APP), words.RESCHEDULED, words.RESCHEDULED_BELL),
         Delivery(_PROVIDER, (Slot.IN_APP, Slot.EMAIL), (words.RESCHEDULED_STAFF_EMAIL,), words.RESCHEDULED_STAFF_BELL),
         example=_EXAMPLE_MOVE,
+        lane=Lane.URGENT,
     ),
     _entry(
         "appointment.arrived",
@@ -364,6 +375,7 @@ ENTRIES = (
         Delivery(_PROVIDER, (Slot.IN_APP, Slot.EMAIL), (words.CANCELLED_STAFF_EMAIL,), words.CANCELLED_STAFF_BELL),
         Delivery(_DESK, (Slot.IN_APP,), bell=words.CANCELLED_BY_PATIENT_BELL),
         example=_EXAMPLE_REASON,
+        lane=Lane.URGENT,
     ),
     _entry(
         "appointment.no_show",
@@ -388,6 +400,7 @@ ENTRIES = (
         _Rule(AWAITED, _reminder(Reminder.Kind.TWO_HOURS), (_reminder_link,)),
         Delivery(_P, (Slot.PREFERRED,), words.REMINDER_2H),
         example={**_EXAMPLE_LINK, "link_note": ASK},
+        lane=Lane.URGENT,
     ),
     _entry(
         "results.ready",

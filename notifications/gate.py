@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
+
 from django.utils import timezone
 
-from core.contacts import Contact, contact_for
-from core.models import Patient
+from core.contacts import CONTACT_FIELDS, Contact, contact_for, contacts_for
+from core.models import Patient, Tenant, User
 from notifications import registry
-from notifications.models import Message, NotificationPreference
+from notifications.models import Message, NotificationEvent, NotificationPreference
 from notifications.states import Channel, NotificationType, Reason
+from notifications.suppression import suppressed
+
+# The order in which other channels are tried when the preferred one cannot be used (contract, lifecycle table).
+FALLBACK_ORDER = (Channel.SMS, Channel.WHATSAPP, Channel.EMAIL)
 
 
 def preference_of(patient: Patient) -> NotificationPreference:
     """The patient's preferences; the defaults when there is no row (not saved)."""
     found = NotificationPreference.objects.filter(patient=patient).first()
     return found or NotificationPreference(tenant_id=patient.tenant_id, patient=patient)
+
+
+def preferred_order(preference: NotificationPreference) -> list[str]:
+    """The preferred channel first, then SMS, WhatsApp, email."""
+    first = preference.preferred_channel
+    return [first, *(channel for channel in FALLBACK_ORDER if channel != first)]
 
 
 def address_of(contact: Contact, channel: str) -> str:
@@ -25,8 +38,18 @@ def address_of(contact: Contact, channel: str) -> str:
 def refusal_for_patient(
     *, patient: Patient, preference: NotificationPreference, channel: str, notification_type: str
 ) -> Reason | None:
-    """Consent, preference and address. The contact's own reasons (deceased, merged, guardian) come first."""
+    """Consent, preference, address, suppression. The contact's own reasons (deceased, merged, guardian) come first."""
     contact = contact_for(patient)
+    refused = _refusal(contact, preference, channel, notification_type)
+    if refused is None and isinstance(contact, Contact):
+        address = address_of(contact, channel)
+        refused = suppressed(channel, [address]).get(address)
+    return refused
+
+
+def _refusal(
+    contact: Contact | str, preference: NotificationPreference, channel: str, notification_type: str
+) -> Reason | None:
     if not isinstance(contact, Contact):
         return Reason(contact)
     refused = preference.refusal(channel, NotificationType(notification_type))
@@ -35,30 +58,107 @@ def refusal_for_patient(
     return None if address_of(contact, channel) else Reason.NO_CONTACT
 
 
+def refusals_for_patients(
+    patients: Sequence[Patient], *, channel: str, notification_type: str
+) -> dict[uuid.UUID, tuple[Contact | None, NotificationPreference, Reason | None]]:
+    """``refusal_for_patient`` for many: patient id → (contact, preference, reason or None). Three queries."""
+    contacts = contacts_for(patients)
+    preferences = preferences_of(patients)
+    stopped = suppressed(channel, {address_of(one, channel) for one in contacts.values() if isinstance(one, Contact)})
+    answers: dict[uuid.UUID, tuple[Contact | None, NotificationPreference, Reason | None]] = {}
+    for patient in patients:
+        contact, preference = contacts[patient.pk], preferences[patient.pk]
+        refused = _refusal(contact, preference, channel, notification_type)
+        reachable = contact if isinstance(contact, Contact) else None
+        if refused is None and reachable is not None:
+            refused = stopped.get(address_of(reachable, channel))
+        answers[patient.pk] = (reachable, preference, refused)
+    return answers
+
+
 def recheck(message: Message) -> Reason | None:
     """Everything again, right before the send (invariant 7): the world may have changed since it was queued."""
-    if not message.tenant.is_active:
-        return Reason.TENANT_SUSPENDED
-    if message.expires_at is not None and message.expires_at <= timezone.now():
-        return Reason.PAST_DUE
-    if message.event is not None:
-        refused = registry.get(message.event.key).describe(message.event).refusal
-        if refused is not None:
-            return refused
-    if message.user is not None:
-        return None if message.user.is_active else Reason.STAFF_INACTIVE
-    if message.patient is None:
-        return Reason.NO_CONTACT
-    refused = refusal_for_patient(
-        patient=message.patient,
-        preference=preference_of(message.patient),
-        channel=message.channel,
-        notification_type=message.notification_type,
-    )
-    if refused is not None:
-        return refused
-    # The family changed its number meanwhile: the frozen address is no longer theirs.
-    contact = contact_for(message.patient)
-    if isinstance(contact, Contact) and address_of(contact, message.channel) != message.recipient:
-        return Reason.CONTACT_UNDELIVERABLE
-    return None
+    return recheck_many([message]).get(message.pk)
+
+
+def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
+    """``recheck`` for messages of one tenant, whose scope is open: the refused ones with their reasons.
+
+    A handful of queries, and one for each event among them.
+    """
+    if not messages:
+        return {}
+    tenant = Tenant.objects.get(pk=messages[0].tenant_id)
+    if not tenant.is_active:
+        return dict.fromkeys((message.pk for message in messages), Reason.TENANT_SUSPENDED)
+    now = timezone.now()
+    patients = _patients_of(messages, tenant)
+    contacts = contacts_for(patients.values())
+    preferences = preferences_of(list(patients.values()))
+    stopped = {
+        channel: suppressed(channel, {message.recipient for message in messages if message.channel == channel})
+        for channel in {message.channel for message in messages}
+    }
+    of_events = _refusals_of_events(messages)
+    gone_users = _inactive_users(messages)
+    refused: dict[uuid.UUID, Reason] = {}
+    for message in messages:
+        reason: Reason | None = None
+        if message.expires_at is not None and message.expires_at <= now:
+            reason = Reason.PAST_DUE
+        elif message.event_id is not None and message.event_id in of_events:
+            reason = of_events[message.event_id]
+        elif message.user_id is not None:
+            reason = Reason.STAFF_INACTIVE if message.user_id in gone_users else None
+        elif message.patient_id is None:
+            reason = Reason.NO_CONTACT
+        else:
+            contact = contacts[message.patient_id]
+            reason = _refusal(contact, preferences[message.patient_id], message.channel, message.notification_type)
+            # The family changed its number meanwhile: the frozen address is no longer theirs.
+            if (
+                reason is None
+                and isinstance(contact, Contact)
+                and address_of(contact, message.channel) != message.recipient
+            ):
+                reason = Reason.CONTACT_UNDELIVERABLE
+        reason = reason or stopped[message.channel].get(message.recipient)
+        if reason is not None:
+            refused[message.pk] = reason
+    return refused
+
+
+def _patients_of(messages: Sequence[Message], tenant: Tenant) -> dict[uuid.UUID, Patient]:
+    ids = {message.patient_id for message in messages if message.patient_id is not None}
+    rows = Patient.objects.filter(pk__among=ids).only(*CONTACT_FIELDS)
+    found = {patient.pk: patient for patient in rows}
+    for patient in found.values():
+        patient.tenant = tenant
+    return found
+
+
+def preferences_of(patients: Sequence[Patient]) -> dict[uuid.UUID, NotificationPreference]:
+    """``preference_of`` for many: patient id → preferences."""
+    rows = NotificationPreference.objects.filter(patient__among=[patient.pk for patient in patients])
+    found = {row.patient_id: row for row in rows}
+    # One for all who have none: the defaults.
+    default = NotificationPreference()
+    return {patient.pk: found.get(patient.pk, default) for patient in patients}
+
+
+def _refusals_of_events(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
+    """The events among them that no longer hold: a visit that moved, a bill that was paid."""
+    ids = {message.event_id for message in messages if message.event_id is not None}
+    refused: dict[uuid.UUID, Reason] = {}
+    for event in NotificationEvent.objects.filter(pk__among=ids) if ids else ():
+        reason = registry.get(event.key).refusal_now(event)
+        if reason is not None:
+            refused[event.pk] = reason
+    return refused
+
+
+def _inactive_users(messages: Sequence[Message]) -> set[uuid.UUID]:
+    ids = {message.user_id for message in messages if message.user_id is not None}
+    if not ids:
+        return set()
+    return set(User.objects.filter(pk__among=ids, is_active=False).values_list("pk", flat=True))

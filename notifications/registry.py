@@ -14,7 +14,7 @@ from typing import Any
 
 from core.models import Location, Patient, User
 from notifications.models import NotificationEvent
-from notifications.states import Channel, Level, NotificationType, Reason
+from notifications.states import Channel, Lane, Level, NotificationType, Reason
 
 
 class Audience(StrEnum):
@@ -83,7 +83,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One row of the table. ``describe`` reads the event's object; it runs inside the tenant's scope."""
+    """One row of the table. ``describe`` reads the event's object; it runs inside the tenant's scope.
+
+    ``refusal`` is the short form of ``describe`` for the check before each send, where only that is asked.
+    """
 
     key: str
     name_en: str
@@ -92,6 +95,12 @@ class EventType:
     deliveries: tuple[Delivery, ...]
     describe: Callable[[NotificationEvent], Subject]
     example: Mapping[str, Any]
+    lane: Lane = Lane.TRANSACTIONAL
+    refusal: Callable[[NotificationEvent], Reason | None] | None = None
+
+    def refusal_now(self, event: NotificationEvent) -> Reason | None:
+        """Why nothing about the event may be sent any more; None: it still holds."""
+        return self.refusal(event) if self.refusal is not None else self.describe(event).refusal
 
     def template_code(self, audience: Audience) -> str:
         return f"{self.key}.{audience.value}"

@@ -10,6 +10,7 @@ Must never import a model.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import string
 import unicodedata
@@ -146,24 +147,42 @@ def placeholders(text: str) -> list[str]:
 
 def check_text(text: str, variables: Iterable[str]) -> None:
     """Raises ``TemplateError`` when the text uses a name that is not in ``variables``."""
-    allowed = set(variables)
-    for name in placeholders(text):
-        if name not in allowed:
+    compiled(text, tuple(variables))
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A checked text and the names it asks for. ``fill`` takes values that ``fill_value`` has made."""
+
+    text: str
+    names: tuple[str, ...]
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        return self.text.format_map(values)
+
+
+@functools.lru_cache(maxsize=1024)
+def compiled(text: str, variables: tuple[str, ...]) -> Compiled:
+    """Parses and checks a text once. Raises ``TemplateError``; ``variables`` are the declared names."""
+    names = tuple(dict.fromkeys(placeholders(text)))
+    for name in names:
+        if name not in variables:
             raise TemplateError(_("There is no placeholder “{%(name)s}” for this message.") % {"name": name})
+    return Compiled(text, names)
 
 
 def render(text: str, variables: Iterable[str], context: Mapping[str, Any], language: str) -> str:
     """Fills the placeholders. ``variables`` are the declared names, ``context`` the values."""
-    check_text(text, variables)
-    values: dict[str, str] = {}
-    for name in placeholders(text):
-        value = context.get(name)
-        if value is None or value == "":
-            raise MissingPlaceholder(_("There is no value for “{%(name)s}”.") % {"name": name})
-        text_of_value = value_text(value, language)
-        is_bare = isinstance(value, Link)
-        values[name] = text_of_value if is_bare else isolate(text_of_value, language, code=isinstance(value, Code))
-    return text.format_map(values)
+    ready = compiled(text, tuple(variables))
+    return ready.fill({name: fill_value(name, context.get(name), language) for name in ready.names})
+
+
+def fill_value(name: str, value: Any, language: str) -> str:
+    """One value as it stands in the text, isolated where it must be. Raises ``MissingPlaceholder`` for none."""
+    if value is None or value == "":
+        raise MissingPlaceholder(_("There is no value for “{%(name)s}”.") % {"name": name})
+    text = value_text(value, language)
+    return text if isinstance(value, Link) else isolate(text, language, code=isinstance(value, Code))
 
 
 def value_text(value: Any, language: str) -> str:

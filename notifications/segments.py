@@ -12,6 +12,7 @@ _BASIC = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION = frozenset("\f^{}\\[~]|€")
+_GSM = _BASIC | _EXTENSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,21 @@ class Segments:
 
 def count(text: str) -> Segments:
     """A character of two units is never split over two parts."""
-    if all(char in _BASIC or char in _EXTENSION for char in text):
+    letters = set(text)
+    if letters <= _GSM:
         encoding, alone, joined = "GSM-7", 160, 153
-        sizes = [2 if char in _EXTENSION else 1 for char in text]
+        doubles = letters & _EXTENSION
     else:
         encoding, alone, joined = "UCS-2", 70, 67
-        sizes = [len(char.encode("utf-16-be")) // 2 for char in text]
+        doubles = {char for char in letters if char > "\uffff"}
+    if not doubles:
+        units = len(text)
+        parts = (1 if units else 0) if units <= alone else -(-units // joined)
+        return Segments(encoding, units, parts, alone if units <= alone else parts * joined)
+    sizes = [2 if char in doubles else 1 for char in text]
     units = sum(sizes)
     if units <= alone:
-        return Segments(encoding, units, 1 if units else 0, alone)
+        return Segments(encoding, units, 1, alone)
     parts, room = 1, joined
     for size in sizes:
         if size > room:

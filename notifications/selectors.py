@@ -9,16 +9,19 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
-from core.models import Patient
+from core.models import Patient, Tenant
 from core.selectors import matching, phone_fragments, western_digits
 from core.tenancy import system_scope
-from notifications.models import InboundMessage, Message, MessageLog
-from notifications.states import Status
+from notifications.models import InboundMessage, Message, MessageAttempt, MessageLog, SuppressedAddress
+from notifications.states import CANCELLABLE, Channel, Status
 
 # The patient has not got it, and nobody will try again without a person.
 PROBLEMS = frozenset({Status.FAILED, Status.BOUNCED, Status.UNCONFIRMED})
+# A phone that is on gets a WhatsApp message within seconds.
+STUCK_AFTER = dt.timedelta(hours=1)
 # It reached the patient, or is on its way.
 UNDER_WAY = frozenset({Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED, Status.READ})
 
@@ -70,12 +73,29 @@ def timeline(message: Message) -> list[MessageLog]:
     return list(MessageLog.objects.filter(message=message).select_related("actor").order_by("position"))
 
 
+def attempts_of(message: Message) -> list[MessageAttempt]:
+    """Every call of a provider for it, the first first."""
+    return list(MessageAttempt.objects.filter(message=message).order_by("number"))
+
+
+def is_stuck(message: Message) -> bool:
+    """WhatsApp took it and has said nothing since. A recipient who blocks the sender looks like that for ever."""
+    return (
+        message.channel == Channel.WHATSAPP
+        and message.status == Status.SENT
+        and message.sent_at is not None
+        and timezone.now() - message.sent_at > STUCK_AFTER
+    )
+
+
 def copies_of(message: Message) -> QuerySet[Message]:
     """The same news to the same patient over other channels: fallbacks, and the event's other slots."""
     same = Q(conversation_id=message.conversation_id)
     if message.event_id is not None:
-        same |= Q(event_id=message.event_id, patient_id=message.patient_id, user_id=message.user_id)
-    return Message.objects.filter(same).exclude(pk=message.pk).order_by("created_at")
+        same |= Q(event_id=message.event_id)
+    # The person comes first: conversations have no index of their own.
+    person = {"patient_id": message.patient_id, "user_id": message.user_id}
+    return Message.objects.filter(same, **person).exclude(pk=message.pk).order_by("created_at")
 
 
 def replies_to(message: Message) -> QuerySet[InboundMessage]:
@@ -89,6 +109,13 @@ def messages_of(patient: Patient) -> QuerySet[Message]:
 
 def replies_of(patient: Patient) -> QuerySet[InboundMessage]:
     return InboundMessage.objects.filter(patient=patient).order_by("-created_at", "-pk")
+
+
+def suppressed(addresses: Iterable[str]) -> QuerySet[SuppressedAddress]:
+    """The channels that are stopped for these addresses, with the message that showed it."""
+    known = [address for address in addresses if address]
+    rows = SuppressedAddress.objects.filter(address__in=known, lifted_at=None).select_related("message")
+    return rows.order_by("channel", "-created_at")
 
 
 def by_object(object_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Message]]:
@@ -128,6 +155,38 @@ def telling(messages: list[Message]) -> Message | None:
         key=lambda copy: rank.index(Status(copy.status)) if copy.status in rank else len(rank),
         default=None,
     )
+
+
+def due(lane: int, now: dt.datetime) -> QuerySet[Message]:
+    """What the open scope's tenant has to send in a lane: queued, or failed with a retry that is due."""
+    return Message.objects.filter(lane=lane, status__in=CANCELLABLE, next_attempt_at__lte=now)
+
+
+def tenants_with_due(lane: int, now: dt.datetime) -> list[uuid.UUID]:
+    """The active tenants that have something to send in a lane: one index probe each."""
+    with system_scope("whose turn it is; the rows themselves are claimed in their tenant's scope"):
+        # The first row by the index's own order: an EXISTS is turned into a join that reads the whole backlog.
+        first = due(lane, now).filter(tenant=OuterRef("pk")).order_by("next_attempt_at").values("pk")[:1]
+        waiting = Tenant.objects.filter(is_active=True).annotate(first_due=Subquery(first))
+        return list(waiting.filter(first_due__isnull=False).values_list("pk", flat=True))
+
+
+def tenants_to_ask_about(now: dt.datetime) -> list[uuid.UUID]:
+    """The active tenants that have messages about which a provider is to be asked."""
+    with system_scope("whose turn it is; the rows themselves are claimed in their tenant's scope"):
+        waiting = Message.objects.filter(next_check_at__lte=now, tenant__is_active=True)
+        return list(waiting.order_by().values_list("tenant", flat=True).distinct())
+
+
+def attempts_alike(*, channel: str, recipient: str, body: str, since: dt.datetime) -> QuerySet[MessageAttempt]:
+    """Attempts of any tenant to hand over the same words for the same address, begun after ``since``.
+
+    For telling copies apart in a provider's list: the account there is the house's, and the list knows no tenants.
+    """
+    with system_scope("a provider's list holds the messages of all tenants"):
+        return MessageAttempt.objects.filter(
+            message__channel=channel, message__recipient=recipient, message__body=body, started_at__gte=since
+        )
 
 
 def tenant_of_message(message_id: uuid.UUID) -> uuid.UUID | None:

@@ -13,6 +13,8 @@ A status only moves forward: receipts are ordered by ``RANK``, whatever order th
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -75,7 +77,8 @@ S = Status
 
 # from → the statuses it may move to. Everything else is refused by ``lifecycle.move``.
 TRANSITIONS: dict[str, frozenset[str]] = {
-    S.QUEUED: frozenset({S.SENDING, S.SUPPRESSED, S.CANCELLED, S.EXPIRED}),
+    # QUEUED → DELIVERED: it waits to be tried again, and the attempt before has arrived after all.
+    S.QUEUED: frozenset({S.SENDING, S.SUPPRESSED, S.CANCELLED, S.EXPIRED, S.DELIVERED, S.READ}),
     S.SENDING: frozenset(
         {
             *(S.SENT, S.DELIVERED, S.READ, S.FAILED, S.BOUNCED, S.UNCONFIRMED, S.SUPPRESSED, S.CANCELLED, S.EXPIRED),
@@ -106,6 +109,25 @@ MAX_RETRIES = 3
 # failed together does not come back together.
 RETRY_DELAYS = (60, 120, 240)
 RETRY_JITTER = 0.1
+
+
+# How long a message without a deadline of its own is worth sending. Those of an event carry the event's deadline.
+USEFUL_FOR: dict[str, dt.timedelta] = {
+    NotificationType.REMINDER: dt.timedelta(hours=12),
+    NotificationType.CONFIRMATION: dt.timedelta(hours=24),
+    NotificationType.CHANGE: dt.timedelta(hours=24),
+    NotificationType.RESULTS: dt.timedelta(days=7),
+    NotificationType.BILLING: dt.timedelta(days=3),
+    NotificationType.MARKETING: dt.timedelta(hours=24),
+    NotificationType.GENERAL: dt.timedelta(hours=24),
+    NotificationType.STAFF: dt.timedelta(hours=24),
+}
+# Sent, but no word of its delivery within this: the next channel takes over. Types that are not here wait for a
+# failure: networks in the region do not report every delivery, and a bill twice is worse than a bill late.
+RECEIPT_WITHIN: dict[str, dt.timedelta] = {
+    NotificationType.REMINDER: dt.timedelta(minutes=30),
+    NotificationType.CHANGE: dt.timedelta(minutes=15),
+}
 
 
 class LogEvent(models.TextChoices):

@@ -41,8 +41,15 @@ def suppress(
 
 def suppressed(channel: str, addresses: Iterable[str]) -> dict[str, Reason]:
     """Which of these addresses are stopped on that channel, and why. The tenant's scope is open."""
-    rows = SuppressedAddress.objects.filter(channel=channel, address__in=set(addresses), lifted_at=None)
+    rows = SuppressedAddress.objects.filter(channel=channel, address__among=set(addresses), lifted_at=None)
     return {address: Reason(reason) for address, reason in rows.values_list("address", "reason")}
+
+
+def release(message_ids: Iterable[uuid.UUID]) -> int:
+    """Opens again what the bounces of these messages stopped: somebody has read them, so the address lives after all."""
+    return SuppressedAddress.objects.filter(
+        message__among=set(message_ids), reason=Reason.CONTACT_UNDELIVERABLE, lifted_at=None
+    ).update(lifted_at=timezone.now())
 
 
 @transaction.atomic

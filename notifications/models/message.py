@@ -24,12 +24,17 @@ class Message(TenantModel):
     Status = Status
     Channel = Channel
 
-    # The lists' own indexes begin with tenant and patient: Django's default ones would only slow every write down.
+    # Every index is written anew at each of a message's moves, so there are only those that a query needs (Meta), and
+    # those that few rows belong to are partial.
     tenant = models.ForeignKey(
         "core.Tenant", on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
     )
-    event = models.ForeignKey(NotificationEvent, on_delete=models.PROTECT, null=True, related_name="messages")
-    template = models.ForeignKey(MessageTemplate, on_delete=models.PROTECT, null=True, related_name="messages")
+    event = models.ForeignKey(
+        NotificationEvent, on_delete=models.PROTECT, null=True, related_name="messages", db_index=False
+    )
+    template = models.ForeignKey(
+        MessageTemplate, on_delete=models.PROTECT, null=True, related_name="messages", db_index=False
+    )
     template_version = models.PositiveIntegerField(null=True)
     notification_type = models.CharField(_("type"), max_length=12, choices=NotificationType.choices)
     # Exactly one of the two: a patient (or their guardian), or a member of staff.
@@ -85,6 +90,9 @@ class Message(TenantModel):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    # The open attempt of a message that was just claimed; no column, set by ``lifecycle.claim``.
+    attempt_id: uuid.UUID
+
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
@@ -99,9 +107,9 @@ class Message(TenantModel):
         indexes = [
             models.Index(fields=["tenant", "-created_at"], name="message_latest"),
             models.Index(fields=["patient", "-created_at"], name="message_by_patient"),
-            models.Index(fields=["object_id"], name="message_by_object"),
-            # used by receipts that carry only the provider's id, and by replies
-            models.Index(fields=["provider_message_id"], name="message_by_provider_id"),
+            models.Index(fields=["object_id"], condition=models.Q(object_id__isnull=False), name="message_by_object"),
+            models.Index(fields=["event"], condition=models.Q(event__isnull=False), name="message_by_event"),
+            # used by replies
             models.Index(fields=["recipient", "-created_at"], name="message_by_recipient"),
             # used by the claim: what is due in a lane, tenant by tenant
             models.Index(
@@ -139,8 +147,14 @@ class Message(TenantModel):
 class MessageLog(TenantModel):
     """One move of one message. Append-only; the message's status is the fold of these rows."""
 
+    # The message's own tenant is checked; this copy, which never differs, only serves the scope.
     tenant = models.ForeignKey(
-        "core.Tenant", on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+        "core.Tenant",
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+        db_index=False,
+        db_constraint=False,
     )
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="logs", db_index=False)
     event = models.CharField(_("event"), max_length=11, choices=LogEvent.choices)
@@ -169,8 +183,14 @@ class MessageAttempt(TenantModel):
     A message that is SENDING without an attempt of its lease was never handed over, and may safely be queued again.
     """
 
+    # The message's own tenant is checked; this copy, which never differs, only serves the scope.
     tenant = models.ForeignKey(
-        "core.Tenant", on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+        "core.Tenant",
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+        db_index=False,
+        db_constraint=False,
     )
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     # 1 for the first call; the call-back's address carries it.

@@ -65,5 +65,11 @@ class MessageTemplate(TenantModel):
             in_language(self.subject_en, self.subject_ar, language), self.variables, context, language
         )
 
+    def texts(self, language: str) -> tuple[rendering.Compiled, rendering.Compiled]:
+        """Subject and body, compiled, for who renders many. Raises ``rendering.TemplateError``."""
+        variables = tuple(self.variables)
+        subject = in_language(self.subject_en, self.subject_ar, language)
+        return rendering.compiled(subject, variables), rendering.compiled(self._body(language), variables)
+
     def _body(self, language: str) -> str:
         return in_language(self.body_en, self.body_ar, language)
