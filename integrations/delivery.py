@@ -1,42 +1,75 @@
-"""Hands one message to its provider: claim, check again, call, record.
+"""Hands messages to their providers, a batch at a time: claim, call, record.
 
-    claim     one conditional UPDATE with a lease; whoever does not get exactly one row stops
-    recheck   the gate once more; a refusal ends the message with its reason
-    call      no transaction, no row lock
-    record    only while the lease is still ours
+    claim     rows that are due, tenant by tenant in fair shares, checked once more; SENDING with a lease and an open
+              attempt, in one transaction
+    call      all of the batch at once over pooled connections; no transaction, no row lock
+    record    outcomes, logs and attempts in one transaction, and only what is still ours
 
 A crash between claim and record leaves SENDING with a lease that runs out; the sweeper makes it UNCONFIRMED, and it
-is settled by a receipt or by asking the provider, never by sending again (invariant 4).
+is settled by a receipt or by asking the provider, never by sending again (invariant 4). What was claimed but provably
+not handed over goes back into the queue.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import random
+import time
 import uuid
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 
 import structlog
 from django.conf import settings
-from django.db.models import F, Q
 from django.utils import timezone
 
 from core.tenancy import tenant_scope
-from integrations import sms_providers
-from integrations.messaging_service import MessagingService
-from integrations.sms_providers import Accepted, Kind, Outgoing, ProviderError
-from notifications import alerts, gate, lifecycle
+from integrations import breaker, incidents, rates, recording, sms_providers
+from integrations.sms_providers import Accepted, Call, Outgoing, Provider
+from notifications import alerts, gate, lifecycle, selectors
 from notifications.models import Message
 from notifications.selectors import tenant_of_message
-from notifications.states import Channel, LogEvent, Reason, Status
+from notifications.states import Reason
 
 log = structlog.get_logger(__name__)
 
-# Longer than the slowest provider call (connect 5 s + read 15 s), shorter than a receptionist's patience.
-LEASE = dt.timedelta(seconds=90)
-# A receipt usually comes within seconds; after this the provider is asked.
-FIRST_CHECK = dt.timedelta(minutes=2)
-# What a failure means for the patient's address and for the reader.
-_REASON_OF_KIND = {Kind.NUMBER: Reason.CONTACT_UNDELIVERABLE, Kind.OPTED_OUT: Reason.OPT_OUT_CHANNEL}
+# What one claim takes, and so what a killed worker can leave unknown.
+BATCH = 200
+# A tenant's least share of a batch when many wait.
+SHARE = 10
+# Longer than the slowest provider call (connect 5 s + read 15 s) and a database that is just restarting.
+LEASE = dt.timedelta(seconds=45)
+# A call takes 20 s at most; none may outlive the lease, or another worker could make it again.
+LONGEST_CALL = dt.timedelta(seconds=21)
+# How long a drain goes on before it gives its place in the worker to others.
+TURN_SECONDS = 5.0
+# The longest that a drain waits for a sender's next token instead of ending.
+PACE = 1.0
+
+
+def drain(lane: int, *, seconds: float = TURN_SECONDS, on_backlog: Callable[[], None] | None = None) -> dict[str, int]:
+    """Sends what is due in a lane until nothing is left or the time is over; ``left`` is 1 when more waits.
+
+    ``on_backlog`` is called once, as soon as there is more than one batch: others may help.
+    """
+    counts: Counter[str] = Counter()
+    ends = time.monotonic() + seconds
+    while True:
+        batch = _claim_fairly(lane)
+        if on_backlog is not None and len(batch.rows) >= BATCH:
+            on_backlog()
+            on_backlog = None
+        counts.update(_send(batch))
+        if not batch.rows:
+            # Held by the pace of a sender: tokens come back within a second, and a new task would cost as much.
+            wait = rates.seconds_until_free(batch.tenants, lane=lane) if batch.tenants else None
+            if wait is None or wait > PACE or time.monotonic() + wait >= ends:
+                return {**counts, "left": int(wait is not None and wait <= PACE)}
+            time.sleep(wait)
+        if time.monotonic() >= ends:
+            return {**counts, "left": 1}
 
 
 def deliver(message_id: uuid.UUID) -> bool:
@@ -45,130 +78,186 @@ def deliver(message_id: uuid.UUID) -> bool:
     if tenant_id is None:
         log.warning("message_unknown", message_id=str(message_id))
         return False
+    batch = Batch()
     with tenant_scope(tenant_id):
-        return _deliver(message_id)
+        lane = Message.objects.values_list("lane", flat=True).get(pk=message_id)
+        _claim(batch, tenant_id, lane, limit=1, only=message_id)
+    return bool(_send(batch))
 
 
-def _deliver(message_id: uuid.UUID) -> bool:
-    lease = _claim(message_id)
-    if lease is None:
-        return False
-    message = Message.objects.select_related("tenant", "event", "patient", "user", "guardian", "template").get(
-        pk=message_id
-    )
-    refusal = gate.recheck(message)
-    if refusal is not None:
-        lifecycle.refuse(message.pk, refusal, lease=lease)
-        return False
-    try:
-        provider = sms_providers.provider_for(Channel(message.channel))
-    except sms_providers.ChannelDisabled:
-        lifecycle.refuse(message.pk, Reason.CHANNEL_DISABLED, lease=lease)
-        alerts.channel_is_down(tenant_id=message.tenant_id, channel=message.channel, code="channel_disabled", detail="")
-        log.error("channel_disabled", channel=message.channel)  # noqa: TRY400  # a setting, not a fault of the code
-        return False
-    Message.objects.filter(pk=message.pk, lease_token=lease).update(provider=provider.name)
-    try:
-        accepted = provider.send(_outgoing(message, provider.webhook))
-    except ProviderError as error:
-        _record_failure(message, error, lease)
-    else:
-        _record_accepted(message, accepted, lease)
-    return True
+@dataclass(slots=True)
+class Batch:
+    """What one round sends: rows of several tenants, and which provider carries which channel and sender."""
+
+    rows: dict[uuid.UUID, Message] = field(default_factory=dict)
+    # Those with something due in the lane, whether or not it may go.
+    tenants: list[uuid.UUID] = field(default_factory=list)
+    routes: dict[tuple[str, str], Provider | None] = field(default_factory=dict)
+    # How many more calls a provider that is being tried may get from this batch.
+    probes: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def route(self, channel: str, sender: str) -> Provider | None:
+        """The provider that carries it now; None while the lane is held. Asked once a batch."""
+        key = (channel, sender)
+        if key not in self.routes:
+            self.routes[key] = breaker.choose(channel, sender)
+        return self.routes[key]
+
+    def allow(self, provider: Provider, channel: str, sender: str, wanted: int) -> int:
+        """How many of ``wanted`` calls may be made: all, or a few while the provider is being tried."""
+        key = (channel, sender)
+        if key not in self.probes:
+            allowance = breaker.allowance(provider.name, channel, sender)
+            if allowance is None:
+                return wanted
+            self.probes[key] = allowance
+        granted = min(self.probes[key], wanted)
+        self.probes[key] -= granted
+        return granted
 
 
-def _claim(message_id: uuid.UUID) -> uuid.UUID | None:
-    """QUEUED, or FAILED with a retry that is due → SENDING, ours until the lease runs out."""
-    now = timezone.now()
-    lease = uuid.uuid4()
-    fields = {"lease_token": lease, "lease_expires_at": now + LEASE, "next_attempt_at": None}
-    if lifecycle.move(message_id, Status.SENDING, only_from=[Status.QUEUED], fields=fields):
-        return lease
-    again = lifecycle.move(
-        message_id,
-        Status.SENDING,
-        only_from=[Status.FAILED],
-        where=Q(next_attempt_at__lte=now),
-        fields={**fields, "retry_count": F("retry_count") + 1},
-        event=LogEvent.RETRY,
-    )
-    return lease if again else None
+# --- claim ----------------------------------------------------------------------------------------------------------
 
 
-def _outgoing(message: Message, webhook: str) -> Outgoing:
+def _claim_fairly(lane: int) -> Batch:
+    """Equal shares for all tenants that have something due; what one does not need, the next gets."""
+    tenants = selectors.tenants_with_due(lane, timezone.now())
+    random.shuffle(tenants)
+    batch = Batch(tenants=tenants)
+    hungry = tenants
+    while hungry and len(batch.rows) < BATCH:
+        share = max(SHARE, (BATCH - len(batch.rows)) // len(hungry))
+        still_hungry = []
+        for tenant_id in hungry:
+            limit = min(share, BATCH - len(batch.rows))
+            if limit <= 0:
+                break
+            with tenant_scope(tenant_id):
+                if _claim(batch, tenant_id, lane, limit=limit) == limit:
+                    still_hungry.append(tenant_id)
+        hungry = still_hungry
+    return batch
+
+
+def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: uuid.UUID | None = None) -> int:
+    """Adds up to ``limit`` rows of the tenant, whose scope is open; returns how many."""
+    due = selectors.due(lane, timezone.now())
+    if only is not None:
+        due = due.filter(pk=only)
+    for channel, sender in rates.blocked(tenant_id, lane=lane):
+        due = due.exclude(channel=channel, sender=sender)
+    # What is held would be read again and again before what may go.
+    for channel, held_sender in breaker.held_places():
+        due = due.exclude(channel=channel, **({} if held_sender is None else {"sender": held_sender}))
+    rows = lifecycle.claim(due, limit=limit, lease_for=LEASE, admit=lambda found: _admit(batch, tenant_id, lane, found))
+    batch.rows.update((row.pk, row) for row in rows)
+    return len(rows)
+
+
+def _admit(batch: Batch, tenant_id: uuid.UUID, lane: int, found: list[Message]) -> Mapping[uuid.UUID, str]:
+    """Which of them go, with whom: refused ones end here, those over a limit stay where they are."""
+    refused = gate.recheck_many(found)
+    groups: dict[tuple[str, str], list[Message]] = defaultdict(list)
+    for row in found:
+        if row.pk not in refused:
+            groups[row.channel, row.sender].append(row)
+    carriers: dict[uuid.UUID, str] = {}
+    # In one order, because each takes the lock of its bucket.
+    for (channel, sender), rows in sorted(groups.items()):
+        if not sms_providers.providers_for(channel):
+            refused |= dict.fromkeys((row.pk for row in rows), Reason.CHANNEL_DISABLED)
+            alerts.channel_is_down(tenant_id=tenant_id, channel=channel, code="channel_disabled", detail="")
+            continue
+        provider = batch.route(channel, sender)
+        if provider is None:
+            continue
+        wanted = batch.allow(provider, channel, sender, len(rows))
+        granted = rates.take(
+            tenant_id=tenant_id, provider=provider, channel=channel, sender=sender, wanted=wanted, lane=lane
+        )
+        carriers |= dict.fromkeys((row.pk for row in rows[:granted]), provider.name)
+        if wanted and not granted:
+            # Gives back the turn to probe, if it had one.
+            breaker.report(provider.name, channel, sender, [], tenant_id=tenant_id)
+    if refused:
+        lifecycle.refuse_many(refused)
+        if too_late := sum(reason == Reason.PAST_DUE for reason in refused.values()):
+            incidents.note_expired(tenant_id, too_late)
+        log.info("messages_refused", count=len(refused), reasons=dict(Counter(map(str, refused.values()))))
+    return carriers
+
+
+# --- call -----------------------------------------------------------------------------------------------------------
+
+
+def _send(batch: Batch) -> Counter[str]:
+    """Calls the providers and records what came of it. Counts by outcome."""
+    by_provider: dict[str, list[Message]] = defaultdict(list)
+    for row in batch.rows.values():
+        by_provider[row.provider].append(row)
+    counts: Counter[str] = Counter()
+    for name, rows, calls in _calls(by_provider):
+        counts.update(_record(sms_providers.get(name), rows, calls))
+    return counts
+
+
+def _calls(by_provider: Mapping[str, list[Message]]) -> Iterator[tuple[str, list[Message], list[Call]]]:
+    """Several providers side by side, or a slow one would use up the lease of the others' messages."""
+    if len(by_provider) <= 1:
+        for name, rows in by_provider.items():
+            yield name, rows, _call(name, rows)
+        return
+    with ThreadPoolExecutor(max_workers=len(by_provider), thread_name_prefix="provider") as pool:
+        running = {pool.submit(_call, name, rows): (name, rows) for name, rows in by_provider.items()}
+        for done in as_completed(running):
+            yield *running[done], done.result()
+
+
+def _call(name: str, rows: Sequence[Message]) -> list[Call]:
+    provider = sms_providers.get(name)
+    # Asked of the clock, not of the time that went by here: a process that was frozen after its claim has lost it.
+    left = min(row.lease_expires_at for row in rows if row.lease_expires_at is not None) - timezone.now() - LONGEST_CALL
+    until = time.monotonic() + left.total_seconds()
+    return provider.send_many([_outgoing(row, provider) for row in rows], until=until)
+
+
+def _record(provider: Provider, rows: Sequence[Message], calls: Sequence[Call]) -> Counter[str]:
+    outcomes = {uuid.UUID(call.outgoing.message_id): call for call in calls}
+    by_tenant: dict[uuid.UUID, list[Message]] = defaultdict(list)
+    for row in rows:
+        by_tenant[row.tenant_id].append(row)
+    for tenant_id, theirs in by_tenant.items():
+        with tenant_scope(tenant_id):
+            recording.record(provider, theirs, outcomes)
+            recording.follow_up(tenant_id, provider, theirs, outcomes)
+    return Counter(_word(outcomes.get(row.pk)) for row in rows)
+
+
+def _outgoing(message: Message, provider: Provider) -> Outgoing:
     valid = None
     if message.expires_at is not None:
         valid = max(1, int((message.expires_at - timezone.now()).total_seconds()))
+    callback = ""
+    if provider.webhook:
+        callback = (
+            f"{settings.PUBLIC_BASE_URL}/webhooks/{provider.webhook}/status/{message.pk}/"
+            f"?attempt={message.attempt_count}"
+        )
     return Outgoing(
         message_id=str(message.pk),
         channel=message.channel,
         to=message.recipient,
-        sender=message.sender,
+        sender=breaker.sender_at(provider, message.channel, message.sender),
         subject=message.subject,
         body=message.body,
         language=message.language,
-        callback_url=f"{settings.PUBLIC_BASE_URL}/webhooks/{webhook}/status/{message.pk}/" if webhook else "",
+        callback_url=callback,
         valid_seconds=valid,
+        attempt=message.attempt_count,
     )
 
 
-def _record_accepted(message: Message, accepted: Accepted, lease: uuid.UUID) -> None:
-    fields: dict[str, Any] = {
-        "provider_message_id": accepted.provider_message_id,
-        "error_code": "",
-        "error_message": "",
-        "lease_token": None,
-        "lease_expires_at": None,
-        # Email has no receipt of its own before an email service is connected: nobody to ask.
-        "next_check_at": None if message.channel == Channel.EMAIL else timezone.now() + FIRST_CHECK,
-    }
-    if accepted.segments:
-        fields["segments"] = accepted.segments
-    if accepted.cost is not None:
-        fields |= {"cost": accepted.cost, "currency": accepted.currency}
-    response = {"provider_message_id": accepted.provider_message_id, **accepted.response}
-    if lifecycle.move(message.pk, Status.SENT, lease=lease, fields=fields, response=response):
-        return
-    # The receipt was faster than the answer, or the lease ran out while the provider took its time: the id is
-    # still worth keeping, the status is settled by others.
-    Message.objects.filter(pk=message.pk, provider_message_id="").update(
-        provider_message_id=accepted.provider_message_id
-    )
-    log.info("accepted_late", message_id=str(message.pk))
-
-
-def _record_failure(message: Message, error: ProviderError, lease: uuid.UUID) -> None:
-    log.warning("send_failed", message_id=str(message.pk), kind=error.kind.value, code=error.code)
-    if error.kind is Kind.AMBIGUOUS:
-        lifecycle.move(
-            message.pk,
-            Status.UNCONFIRMED,
-            lease=lease,
-            fields={
-                # That of an attempt before this one: asking about it would tell the wrong story.
-                "provider_message_id": "",
-                "error_code": error.code[:40],
-                "error_message": error.detail[:300],
-                "next_check_at": timezone.now() + FIRST_CHECK,
-            },
-            response=error.response,
-            error=f"{error.code} {error.detail}".strip(),
-        )
-        return
-    failed = lifecycle.fail(
-        message,
-        lease=lease,
-        bounced=error.kind is Kind.NUMBER,
-        may_retry=error.kind is Kind.TRANSIENT,
-        code=error.code,
-        detail=error.detail,
-        reason=_REASON_OF_KIND.get(error.kind),
-        response=error.response,
-        retry_after=error.retry_after,
-    )
-    if error.kind is Kind.CONFIGURATION:
-        alerts.channel_is_down(
-            tenant_id=message.tenant_id, channel=message.channel, code=error.code, detail=error.detail
-        )
-    if failed:
-        MessagingService().fall_back(message)
+def _word(call: Call | None) -> str:
+    if call is None:
+        return "handed_back"
+    return "accepted" if isinstance(call.result, Accepted) else call.result.kind.value

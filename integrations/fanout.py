@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from core.models import User
 from core.tenancy import tenant_scope
-from integrations.messaging_service import MessagingService, preferred_order
+from integrations.messaging_service import MessagingService
 from integrations.outbox import Origin
 from notifications import gate, inbox, registry, rendering
 from notifications.models import MessageTemplate, NotificationEvent
@@ -59,8 +59,9 @@ def _fan_out(event: NotificationEvent) -> int:
     return made
 
 
-def _origin(event: NotificationEvent, subject: Subject) -> Origin:
+def _origin(event: NotificationEvent, entry: EventType, subject: Subject) -> Origin:
     return Origin(
+        lane=entry.lane,
         event=event,
         object_type=event.object_type,
         object_id=event.object_id,
@@ -76,7 +77,7 @@ def _to_patient(event: NotificationEvent, entry: EventType, delivery: Delivery, 
     if patient is None:
         return 0
     made = 0
-    order = preferred_order(gate.preference_of(patient))
+    order = gate.preferred_order(gate.preference_of(patient))
     channels: dict[Slot, Sequence[str]] = {
         Slot.MOBILE: [channel for channel in order if channel != Channel.EMAIL],
         Slot.PREFERRED: order,
@@ -95,7 +96,7 @@ def _to_patient(event: NotificationEvent, entry: EventType, delivery: Delivery, 
             notification_type=entry.notification_type,
             context=subject.context,
             dedupe_key=f"event:{event.pk}:patient:{patient.pk}:{slot.value}",
-            origin=_origin(event, subject),
+            origin=_origin(event, entry, subject),
             keep_fallback=slot is not Slot.EMAIL,
         )
         made += 1
@@ -121,7 +122,7 @@ def _to_user(event: NotificationEvent, entry: EventType, delivery: Delivery, sub
             template=template,
             context=subject.context,
             dedupe_key=f"event:{event.pk}:user:{user.pk}:email",
-            origin=_origin(event, subject),
+            origin=_origin(event, entry, subject),
         )
         made += 1
     return made

@@ -22,23 +22,19 @@ from core.contacts import Contact, contact_for
 from core.errors import DomainError
 from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
-from integrations import outbox
+from integrations import bulk_send, outbox, sync
 from integrations.outbox import Origin
 from notifications import gate, lifecycle, registry
 from notifications.models import Message, MessageTemplate, NotificationPreference
-from notifications.rendering import TemplateError
 from notifications.selectors import tenant_of_message
 from notifications.states import (
     SUCCESS,
-    Channel,
+    Lane,
     LogEvent,
     NotificationType,
     Reason,
     Status,
 )
-
-# The order in which other channels are tried when the preferred one cannot be used (contract, lifecycle table).
-FALLBACK_ORDER = (Channel.SMS, Channel.WHATSAPP, Channel.EMAIL)
 
 
 class MessagingService:
@@ -70,7 +66,7 @@ class MessagingService:
             templates = MessageTemplate.objects.filter(code=template_code, is_active=True)
             if channel is None:
                 offered = set(templates.values_list("channel", flat=True))
-                wanted = [c for c in preferred_order(preference) if c in offered]
+                wanted = [c for c in gate.preferred_order(preference) if c in offered]
                 channel = wanted[0] if wanted else preference.preferred_channel
             template = templates.get(channel=channel)
             return self._to_patient(
@@ -126,27 +122,18 @@ class MessagingService:
     ) -> dict[str, int]:
         """One message a patient; the same ``bulk_key`` again sends nobody a second one. Returns counts.
 
-        A patient whose message cannot be rendered does not stop the others.
+        A patient whose message cannot be rendered does not stop the others: ``failed``. Raises ``MessageConflict``
+        when the key was used for other words. Made for 100,000 patients: see ``integrations/bulk_send.py``.
         """
-        counts = {"queued": 0, "refused": 0, "failed": 0}
-        for patient_id in patient_ids:
-            with tenant_scope(tenant_id):
-                patient = Patient.objects.get(pk=patient_id)
-            try:
-                message = self.send_from_template(
-                    tenant_id=tenant_id,
-                    template_code=template_code,
-                    patient=patient,
-                    channel=channel,
-                    context={"patient_name": patient, **(context or {})},
-                    dedupe_key=f"bulk:{bulk_key}:{patient_id}",
-                    sent_by=sent_by,
-                )
-            except TemplateError:
-                counts["failed"] += 1
-                continue
-            counts["refused" if message.reason else "queued"] += 1
-        return counts
+        return bulk_send.send(
+            tenant_id=tenant_id,
+            patient_ids=patient_ids,
+            template_code=template_code,
+            channel=channel,
+            context=context or {},
+            sent_by=sent_by,
+            bulk_key=bulk_key,
+        )
 
     def send_to_user(
         self, *, user: User, template: MessageTemplate, context: Mapping[str, Any], dedupe_key: str, origin: Origin
@@ -212,9 +199,19 @@ class MessagingService:
         )
 
     def fall_back(self, message: Message) -> Message | None:
-        """The next channel for a message that failed for good; None when there is none left. Once per message."""
+        """The next channel for a message that failed for good, or of whose delivery no word came in time.
+
+        None when there is none left. Once per message.
+        """
         with tenant_scope(message.tenant_id), transaction.atomic():
-            claimed = Message.objects.filter(pk=message.pk, fallback_due_at__isnull=False).update(fallback_due_at=None)
+            # Not once it has arrived, nor while it is tried again over its own channel.
+            waiting = Message.objects.filter(
+                pk=message.pk,
+                fallback_due_at__isnull=False,
+                next_attempt_at=None,
+                status__in=[Status.FAILED, Status.BOUNCED, Status.SENT, Status.UNCONFIRMED],
+            )
+            claimed = waiting.update(fallback_due_at=None)
             if not claimed or message.patient is None or message.template is None or message.event is None:
                 return None
             channels = [str(channel) for channel in message.fallback_channels]
@@ -238,6 +235,7 @@ class MessagingService:
                     useful_until=message.expires_at,
                     refusal=subject.refusal,
                     conversation_id=message.conversation_id,
+                    lane=Lane(message.lane),
                     details={"instead_of": message.channel},
                 ),
                 keep_fallback=True,
@@ -266,7 +264,6 @@ class MessagingService:
                 only_from=[Status.FAILED],
                 fields={
                     "next_attempt_at": timezone.now(),
-                    "driven_at": None,
                     "fallback_due_at": None,
                     "retry_count": message.retry_count + 1,
                     "reason": "",
@@ -282,11 +279,9 @@ class MessagingService:
 
     def update_message_status(self, message_id: uuid.UUID) -> Message:
         """Asks the provider how a message stands, and applies the answer."""
-        from integrations.tasks import sync_message
-
         with _scope_of(message_id):
             message = Message.objects.get(pk=message_id)
-            sync_message(message)
+            sync.sync_message(message)
             message.refresh_from_db()
             return message
 
@@ -358,12 +353,6 @@ class MessagingService:
             template=template,
             context=context or {},
         )
-
-
-def preferred_order(preference: NotificationPreference) -> list[str]:
-    """The preferred channel first, then SMS, WhatsApp, email."""
-    first = preference.preferred_channel
-    return [first, *(channel for channel in FALLBACK_ORDER if channel != first)]
 
 
 def _scope_of(message_id: uuid.UUID) -> AbstractContextManager[None]:

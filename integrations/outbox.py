@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +18,16 @@ from django.utils.translation import gettext as _
 
 from core.errors import DomainError
 from core.models import Location, User
-from core.queueing import enqueue_on_commit
+from core.queueing import ring
 from notifications import lifecycle, segments
 from notifications.models import Message, MessageTemplate, NotificationEvent
 from notifications.rendering import TemplateError
-from notifications.states import Channel, Reason
+from notifications.states import USEFUL_FOR, Channel, Lane, Reason
+
+# Each lane's queue; docs/operations.md says which workers serve it.
+QUEUE_OF_LANE = {Lane.URGENT: "urgent", Lane.TRANSACTIONAL: "default", Lane.BULK: "bulk"}
+# What the same dedupe key must not bring in two forms.
+CONTENT = ("channel", "recipient", "subject", "body")
 
 
 class MessageConflict(DomainError):
@@ -45,6 +49,7 @@ class Origin:
     # The event itself is void by now (moved, cancelled, past): the row is written, but refused.
     refusal: Reason | None = None
     fallback_channels: Sequence[str] = ()
+    lane: Lane = Lane.TRANSACTIONAL
     # What the CREATED row of the timeline should tell: channels that were passed over, the channel before.
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -74,13 +79,14 @@ def write(
     message.event = origin.event
     message.object_type, message.object_id = origin.object_type, origin.object_id
     message.object_version = origin.object_version
-    message.expires_at = origin.useful_until
+    message.lane = origin.lane
+    message.expires_at = origin.useful_until or timezone.now() + USEFUL_FOR[message.notification_type]
     message.sent_by = origin.sent_by
     message.fallback_channels = [str(channel) for channel in origin.fallback_channels]
     message.conversation_id = origin.conversation_id or message.pk
-    message.sender = _sender(origin.location, message.channel)
+    message.sender = sender_for(origin.location, message.channel)
     message.segments = segments.count(message.body).parts if message.channel == Channel.SMS else 0
-    if refusal is None and message.expires_at is not None and message.expires_at <= timezone.now():
+    if refusal is None and message.expires_at <= timezone.now():
         refusal = Reason.PAST_DUE
     details = {**origin.details, **({"error": error} if error else {})}
     try:
@@ -97,26 +103,35 @@ def _existing(message: Message) -> Message:
     there = Message.objects.filter(tenant_id=message.tenant_id, dedupe_key=message.dedupe_key).first()
     if there is None:
         raise ValueError("a message breaks a rule of the database")
+    refuse_other_content(there, message)
+    return there
+
+
+def refuse_other_content(there: Message, message: Message) -> None:
+    """Raises ``MessageConflict`` when a dedupe key comes back with other words or another address."""
     if _fingerprint(there) != _fingerprint(message):
         raise MessageConflict(
             _("This was sent before with other content. Start a new message."), code="dedupe_conflict"
         )
-    return there
 
 
 def enqueue_send(message: Message) -> None:
-    """Rings the worker's doorbell for that channel after the commit."""
-    from core import tasks
-
-    task = {
-        Channel.SMS: tasks.send_sms_task,
-        Channel.WHATSAPP: tasks.send_whatsapp_task,
-        Channel.EMAIL: tasks.send_email_task,
-    }[Channel(message.channel)]
-    enqueue_on_commit(task, str(message.pk))
+    """Rings the bell of the message's lane after the commit."""
+    ring_on_commit(Lane(message.lane))
 
 
-def _sender(location: Location | None, channel: str) -> str:
+def ring_on_commit(lane: Lane) -> None:
+    transaction.on_commit(lambda: ring_for(lane))
+
+
+def ring_for(lane: Lane) -> None:
+    """Tells the workers that something waits in a lane. One ring is enough for any number of messages."""
+    from integrations.tasks import drain_task
+
+    ring(drain_task, lane.value, queue=QUEUE_OF_LANE[lane])
+
+
+def sender_for(location: Location | None, channel: str) -> str:
     """The location's own sender identity; empty means the provider's default."""
     if location is None:
         return ""
@@ -127,6 +142,5 @@ def _sender(location: Location | None, channel: str) -> str:
     }[Channel(channel)]
 
 
-def _fingerprint(message: Message) -> str:
-    content = f"{message.channel}\x1f{message.recipient}\x1f{message.subject}\x1f{message.body}"
-    return hashlib.sha256(content.encode()).hexdigest()
+def _fingerprint(message: Message) -> tuple[str, ...]:
+    return tuple(str(getattr(message, name)) for name in CONTENT)

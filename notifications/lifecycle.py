@@ -20,10 +20,11 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from core.bulk import insert_rows, update_rows
+from core.bulk import blank_row, insert_rows, update_rows
+from core.ids import ordered_uuid
 from core.models import User
 from notifications import states
-from notifications.models import Message, MessageLog
+from notifications.models import Message, MessageAttempt, MessageLog
 from notifications.states import CANCELLABLE, RETRY_DELAYS, RETRY_JITTER, TRANSITIONS, LogEvent, Reason, Status
 
 # The end of each reason: withdrawn by a change, too late, or refused by a rule.
@@ -34,6 +35,20 @@ _STATUS_OF_REASON: dict[str, Status] = {
     Reason.DELIVERED_OTHERWISE: Status.CANCELLED,
     Reason.PAST_DUE: Status.EXPIRED,
 }
+# What the sending of a message does not look at, and costs time to load for hundreds.
+_NOT_NEEDED_TO_SEND = (
+    *(
+        "created_at",
+        "updated_at",
+        "sent_at",
+        "delivered_at",
+        "read_at",
+        "failed_at",
+        "fallback_due_at",
+        "next_check_at",
+    ),
+    *("lease_expires_at", "template_version", "error_code", "error_message"),
+)
 # What a move reads of a row before it decides.
 _READ = ("id", "tenant_id", "status", "lease_token", "log_position", "sent_at", "delivered_at")
 
@@ -65,84 +80,110 @@ def status_of_refusal(reason: Reason) -> Status:
 @transaction.atomic
 def create(message: Message, *, refusal: Reason | None = None, details: Mapping[str, Any] | None = None) -> Message:
     """Inserts the message, QUEUED or refused at once, with its first log rows. ``details`` go into CREATED."""
-    rows = prepare(message, refusal=refusal, details=details)
+    fields, logs = first_state(
+        message.pk, message.tenant_id, refusal=refusal, details=details, actor_id=message.sent_by_id
+    )
+    for name, value in fields.items():
+        setattr(message, name, value)
     message.save(force_insert=True)
-    insert_rows(MessageLog, rows)
+    insert_rows(MessageLog, logs)
     return message
 
 
-def prepare(
-    message: Message, *, refusal: Reason | None = None, details: Mapping[str, Any] | None = None
-) -> list[MessageLog]:
-    """Sets an unsaved message's first status and returns its first log rows, unsaved, for who inserts many at once."""
+def first_state(
+    message_id: uuid.UUID,
+    tenant_id: uuid.UUID,
+    *,
+    refusal: Reason | None = None,
+    details: Mapping[str, Any] | None = None,
+    actor_id: uuid.UUID | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """How a new message starts: the fields of its state, and its first log rows for ``insert_rows``."""
     now = timezone.now()
-    message.status = Status.QUEUED if refusal is None else status_of_refusal(refusal)
-    message.reason = refusal or ""
-    message.next_attempt_at = now if refusal is None else None
-    message.log_position = 2
-    return [
-        _row(message.pk, message.tenant_id, LogEvent.CREATED, 1, at=now, actor_id=message.sent_by_id, response=details),
-        _row(
-            message.pk,
-            message.tenant_id,
-            LogEvent(message.status),
-            2,
-            at=now,
-            status=message.status,
-            error=str(refusal or ""),
-        ),
-    ]
+    status = Status.QUEUED if refusal is None else status_of_refusal(refusal)
+    fields = {
+        "status": status.value,
+        "reason": refusal.value if refusal is not None else "",
+        "next_attempt_at": now if refusal is None else None,
+        "log_position": 2,
+    }
+    created = _row(message_id, tenant_id, LogEvent.CREATED, 1, at=now, response=details, actor_id=actor_id)
+    first = _row(
+        message_id, tenant_id, LogEvent(status.value), 2, at=now, status=status.value, error=str(fields["reason"])
+    )
+    return fields, [created, first]
 
 
+@transaction.atomic
 def claim(
     due: QuerySet[Message],
     *,
     limit: int,
     lease_for: dt.timedelta,
-    admit: Callable[[list[Message]], list[Message]] = list,
+    admit: Callable[[list[Message]], Mapping[uuid.UUID, str]],
 ) -> list[Message]:
     """Takes up to ``limit`` of the ``due`` messages: SENDING, ours until the lease runs out, the longest due first.
 
-    ``due`` holds QUEUED messages and FAILED ones whose retry is due. Rows that another worker is just taking are
-    skipped; ``admit`` (inside the transaction) may let fewer through. The rows returned are as they are now.
+    ``due`` holds QUEUED messages and FAILED ones whose retry is due; rows that another worker is just taking are
+    skipped. ``admit``, inside the transaction, refuses what must not leave and says which provider carries each of
+    the rest. Each gets its open attempt, so that a crash from here on is seen. Returns the rows as they are now.
     """
+    found = list(due.select_for_update(skip_locked=True, no_key=True, of=("self",)).order_by("next_attempt_at")[:limit])
+    carriers = admit(found) if found else {}
+    rows = [row for row in found if row.pk in carriers]
+    if not rows:
+        return []
     now = timezone.now()
     lease = uuid.uuid4()
-    with transaction.atomic():
-        found = due.select_for_update(skip_locked=True, no_key=True, of=("self",)).order_by("next_attempt_at")
-        rows = admit(list(found[:limit]))
-        if not rows:
-            return []
-        retries = [row.pk for row in rows if row.status == Status.FAILED]
-        taken = {
-            "status": Status.SENDING,
-            "lease_token": lease,
-            "lease_expires_at": now + lease_for,
-            "next_attempt_at": None,
-            "updated_at": now,
-        }
-        # Conditional, because SQLite knows no row locks: whoever did not change exactly the rows it read, stops.
-        changed = Message.objects.filter(pk__in=[row.pk for row in rows], status=Status.QUEUED).update(
-            **taken, log_position=F("log_position") + 1
+    groups: dict[tuple[str, str], list[uuid.UUID]] = defaultdict(list)
+    for row in rows:
+        groups[row.status, carriers[row.pk]].append(row.pk)
+    changed = 0
+    for (status, provider), ids in groups.items():
+        again = 1 if status == Status.FAILED else 0
+        # Conditional, because SQLite knows no row locks.
+        changed += Message.objects.filter(pk__among=ids, status=status).update(
+            status=Status.SENDING,
+            provider=provider,
+            lease_token=lease,
+            lease_expires_at=now + lease_for,
+            next_attempt_at=None,
+            retry_count=F("retry_count") + again,
+            attempt_count=F("attempt_count") + 1,
+            log_position=F("log_position") + 1 + again,
+            updated_at=now,
         )
-        if retries:
-            changed += Message.objects.filter(pk__in=retries, status=Status.FAILED).update(
-                **taken, retry_count=F("retry_count") + 1, log_position=F("log_position") + 2
-            )
-        if changed != len(rows):
-            transaction.set_rollback(True)
-            return []
-        logs: list[MessageLog] = []
-        for row in rows:
-            if row.status == Status.FAILED:
-                row.retry_count += 1
-                row.log_position += 1
-                logs.append(_row(row.pk, row.tenant_id, LogEvent.RETRY, row.log_position, at=now))
+    if changed != len(rows):
+        raise RuntimeError("rows that were locked for the claim have changed")
+    logs: list[dict[str, Any]] = []
+    attempts: list[dict[str, Any]] = []
+    blank = blank_row(MessageAttempt)
+    for row in rows:
+        if row.status == Status.FAILED:
+            row.retry_count += 1
             row.log_position += 1
-            logs.append(_row(row.pk, row.tenant_id, LogEvent.SENDING, row.log_position, at=now, status=Status.SENDING))
-            row.status, row.lease_token, row.next_attempt_at = Status.SENDING, lease, None
-            row.lease_expires_at, row.updated_at = now + lease_for, now
-        insert_rows(MessageLog, logs)
+            logs.append(_row(row.pk, row.tenant_id, LogEvent.RETRY, row.log_position, at=now))
+        row.status, row.provider = Status.SENDING.value, carriers[row.pk]
+        row.lease_token, row.lease_expires_at, row.next_attempt_at = lease, now + lease_for, None
+        row.attempt_count += 1
+        row.log_position += 1
+        row.updated_at = now
+        logs.append(_row(row.pk, row.tenant_id, LogEvent.SENDING, row.log_position, at=now, status=Status.SENDING))
+        row.attempt_id = ordered_uuid()
+        attempts.append(
+            {
+                **blank,
+                "id": row.attempt_id,
+                "tenant_id": row.tenant_id,
+                "message_id": row.pk,
+                "number": row.attempt_count,
+                "provider": row.provider,
+                "lease_token": lease,
+                "started_at": now,
+            }
+        )
+    insert_rows(MessageLog, logs)
+    insert_rows(MessageAttempt, attempts)
     return rows
 
 
@@ -152,10 +193,10 @@ def move_many(moves: Sequence[Move]) -> set[uuid.UUID]:
     made in the order given. A few statements, whatever the number.
     """
     now = timezone.now()
-    locked = Message.objects.select_for_update(no_key=True).filter(pk__in={move.message_id for move in moves})
+    locked = Message.objects.select_for_update(no_key=True).filter(pk__among={move.message_id for move in moves})
     rows: dict[uuid.UUID, dict[str, Any]] = {row["id"]: dict(row) for row in locked.order_by("pk").values(*_READ)}
     changes: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
-    logs: list[MessageLog] = []
+    logs: list[dict[str, Any]] = []
     for wish in moves:
         row = rows.get(wish.message_id)
         if row is None or not _may_move(row, wish):
@@ -400,15 +441,16 @@ def _row(
     error: str = "",
     actor: User | None = None,
     actor_id: uuid.UUID | None = None,
-) -> MessageLog:
-    return MessageLog(
-        message_id=message_id,
-        tenant_id=tenant_id,
-        event=event,
-        status=status,
-        actor_id=actor.pk if actor is not None else actor_id,
-        provider_response=dict(response or {}),
-        error=error[:300],
-        created_at=at,
-        position=position,
-    )
+) -> dict[str, Any]:
+    return {
+        "id": ordered_uuid(),
+        "tenant_id": tenant_id,
+        "message_id": message_id,
+        "event": event.value,
+        "status": status,
+        "actor_id": actor.pk if actor is not None else actor_id,
+        "provider_response": dict(response or {}),
+        "error": error[:300],
+        "created_at": at,
+        "position": position,
+    }

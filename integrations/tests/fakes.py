@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from integrations import sms_providers
-from integrations.sms_providers import Accepted, Kind, Outgoing, ProviderError
+from integrations.sms_providers import Accepted, Brake, Call, CannotList, Kind, LookUp, Outgoing, ProviderError
 from notifications.states import Status
 
 
@@ -20,10 +21,20 @@ class FakeProvider:
     calls: list[Outgoing] = field(default_factory=list)
     # What a look-up answers: None is proven absence, an error is "cannot tell".
     found: Any = None
-    on_send: Any = None
+    # What the provider lists; None: it has no list.
+    listed: list[LookUp] | None = None
+    # Called before each answer, as a test's own deed in mid-call.
+    on_send: Callable[[Outgoing], Any] | None = None
+    # Sent in one go by ``send_many``; the rest is held back, as by a brake.
+    stops_after: int | None = None
+    limit: float | None = None
+    milliseconds: int = 5
     asked: list[dict[str, Any]] = field(default_factory=list)
     name: str = "fake"
     webhook: str = "twilio"
+    max_in_flight: int = 10
+    reports_prices: bool = True
+    batches: list[int] = field(default_factory=list)
 
     def send(self, outgoing: Outgoing) -> Accepted:
         self.calls.append(outgoing)
@@ -33,6 +44,30 @@ class FakeProvider:
         if step is not None:
             raise step
         return Accepted(provider_message_id=f"SM{len(self.calls):032x}", segments=1)
+
+    def send_many(self, outgoings: Sequence[Outgoing], *, until: float | None = None) -> list[Call]:
+        """One after the other, with the real brake."""
+        self.batches.append(len(outgoings))
+        brake, calls = Brake(until), []
+        for outgoing in outgoings[: self.stops_after]:
+            if brake.is_on:
+                break
+            result: Accepted | ProviderError
+            try:
+                result = self.send(outgoing)
+            except ProviderError as error:
+                result = error
+            brake.note(result)
+            calls.append(Call(outgoing, result, self.milliseconds))
+        return calls
+
+    def rate_limit(self, channel: str, sender: str) -> float | None:
+        return self.limit
+
+    def look_up_many(self, sent_after: Any, sent_before: Any) -> Iterator[LookUp]:
+        if self.listed is None:
+            raise CannotList(self.name)
+        return iter(self.listed)
 
     def look_up(self, **query: Any) -> Any:
         self.asked.append(query)
@@ -62,6 +97,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
     """Carries every channel."""
     fake = FakeProvider()
     monkeypatch.setattr(sms_providers, "provider_for", lambda channel: fake)
+    monkeypatch.setattr(sms_providers, "providers_for", lambda channel: [fake])
     monkeypatch.setattr(sms_providers, "get", lambda name: fake)
     monkeypatch.setattr("notifications.receipts.get", lambda name: fake)
     return fake

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from conftest import Clinic
 from core.models import Patient
-from integrations.delivery import deliver
+from core.tenancy import tenant_scope
+from integrations import delivery, recording, sms_providers
+from integrations.delivery import deliver, drain
 from integrations.fanout import process_event
 from integrations.messaging_service import MessagingService
-from integrations.sms_providers import Kind
-from integrations.tasks import provider_sync_task, sweep_messages_task
+from integrations.sms_providers import Kind, Scope
+from integrations.tasks import sweep_messages_task
 from integrations.tests.fakes import FakeProvider, error
 from notifications import lifecycle, receipts
-from notifications.models import Message, Notification, NotificationEvent, NotificationPreference, ProviderReceipt
-from notifications.states import Reason, Status
+from notifications.models import Message, MessageAttempt, Notification, NotificationEvent, NotificationPreference
+from notifications.states import Lane, Outcome, Reason, Status
+from notifications.suppression import suppress
 
 
 def queue(clinic: Clinic, **fields: object) -> Message:
@@ -35,15 +39,18 @@ def again(message: Message) -> Message:
     return message
 
 
-def receipt(message: Message, status: str, code: str = "") -> bool:
-    stored = receipts.store(
+def receipt(message: Message, status: str, code: str = "", attempt: int | None = None) -> int:
+    """Stores and applies one; returns how many messages moved."""
+    receipts.store(
         provider="fake",
         message_ref=str(message.pk),
         provider_message_id=message.provider_message_id or "SM1",
         status=status,
-        payload={"ErrorCode": code} if code else {},
+        payload={},
+        error_code=code,
+        attempt=attempt,
     )
-    return receipts.apply(stored.pk)
+    return receipts.apply_stored()["moved"]
 
 
 def test_a_queued_message_is_sent_once(clinic: Clinic, provider: FakeProvider) -> None:
@@ -59,7 +66,7 @@ def test_a_queued_message_is_sent_once(clinic: Clinic, provider: FakeProvider) -
 def test_the_call_back_address_carries_our_id(clinic: Clinic, provider: FakeProvider) -> None:
     message = queue(clinic)
     deliver(message.pk)
-    assert provider.calls[0].callback_url.endswith(f"/webhooks/twilio/status/{message.pk}/")
+    assert provider.calls[0].callback_url.endswith(f"/webhooks/twilio/status/{message.pk}/?attempt=1")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -125,27 +132,6 @@ def test_a_receipt_settles_an_unconfirmed_message(clinic: Clinic, provider: Fake
     assert message.provider_message_id == "SM1"
 
 
-def test_proven_absence_allows_another_try(clinic: Clinic, provider: FakeProvider) -> None:
-    provider.script = [error(Kind.AMBIGUOUS, "timeout")]
-    message = queue(clinic)
-    deliver(message.pk)
-    Message.objects.filter(pk=message.pk).update(next_check_at=timezone.now())
-    assert provider_sync_task() == {"asked": 1, "moved": 1}
-    assert again(message).status == Status.FAILED
-    assert message.next_attempt_at is not None
-
-
-def test_a_provider_that_cannot_tell_leaves_it_unconfirmed(clinic: Clinic, provider: FakeProvider) -> None:
-    provider.script = [error(Kind.AMBIGUOUS, "timeout")]
-    provider.found = error(Kind.AMBIGUOUS, "timeout")
-    message = queue(clinic)
-    deliver(message.pk)
-    Message.objects.filter(pk=message.pk).update(next_check_at=timezone.now())
-    provider_sync_task()
-    assert again(message).status == Status.UNCONFIRMED
-    assert message.next_check_at > timezone.now()
-
-
 def test_a_worker_killed_in_mid_send_leaves_unconfirmed_and_no_second_call(
     clinic: Clinic, provider: FakeProvider
 ) -> None:
@@ -204,18 +190,15 @@ def test_everything_is_checked_again_before_the_call(
     assert (again(message).status, message.reason) == (status, reason)
 
 
-def test_the_sweeper_drives_what_the_broker_lost_and_not_what_is_fresh(
+def test_the_sweeper_rings_for_each_lane_with_something_due(
     clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[str] = []
-    monkeypatch.setattr("integrations.tasks.publish", lambda _task, pk: rung.append(pk) or True)
-    fresh, lost = queue(clinic), queue(clinic)
-    Message.objects.filter(pk=lost.pk).update(next_attempt_at=timezone.now() - dt.timedelta(seconds=11))
-    assert sweep_messages_task()["driven"] == 1
-    assert rung == [str(lost.pk)]
+    rung: list[Lane] = []
+    monkeypatch.setattr("integrations.tasks.ring_for", rung.append)
+    queue(clinic, lane=Lane.BULK)
+    queue(clinic, lane=Lane.URGENT, next_attempt_at=timezone.now() + dt.timedelta(seconds=9))
     sweep_messages_task()
-    assert rung == [str(lost.pk)], "left alone for half a minute"
-    assert again(fresh).status == Status.QUEUED
+    assert rung == [Lane.BULK]
 
 
 def test_the_sweeper_ends_what_is_too_late(clinic: Clinic, provider: FakeProvider) -> None:
@@ -224,27 +207,10 @@ def test_the_sweeper_ends_what_is_too_late(clinic: Clinic, provider: FakeProvide
     assert again(message).status == Status.EXPIRED
 
 
-def test_an_unknown_id_is_stored(clinic: Clinic, provider: FakeProvider) -> None:
-    stored = receipts.store(
-        provider="fake", message_ref="nonsense", provider_message_id="SMx", status="sent", payload={}
-    )
-    assert not receipts.apply(stored.pk)
-    assert ProviderReceipt.objects.get().message is None
-
-
-def test_the_same_receipt_twice_is_one_row(clinic: Clinic, provider: FakeProvider) -> None:
-    message = queue(clinic)
-    deliver(message.pk)
-    assert receipt(message, "delivered")
-    assert not receipt(message, "delivered")
-    assert ProviderReceipt.objects.count() == 1
-    assert message.logs.filter(event="DELIVERED").count() == 1
-
-
 def test_an_undeliverable_number_bounces_by_receipt(clinic: Clinic, provider: FakeProvider) -> None:
     message = queue(clinic)
     deliver(message.pk)
-    receipt(message, "sent")
+    receipt(again(message), "sent")
     receipt(message, "undelivered", "30006")
     assert again(message).status == Status.BOUNCED
 
@@ -259,43 +225,51 @@ def test_outsiders_messages_are_delivered_in_their_own_scope(
     assert not Message.objects.filter(pk=message.pk).exists(), "not visible from this clinic"
 
 
-def test_a_provider_that_refuses_our_account_tells_the_admins_once(clinic: Clinic, provider: FakeProvider) -> None:
-    provider.script = [error(Kind.CONFIGURATION, "20003"), error(Kind.CONFIGURATION, "20003")]
-    for message in (queue(clinic), queue(clinic)):
-        deliver(message.pk)
-        assert again(message).status == Status.FAILED
-    event = NotificationEvent.objects.get(key="system.alert")
-    process_event(event.tenant_id, event.pk)
-    rung = Notification.objects.get(event=event)
+@pytest.mark.parametrize("scope", [Scope.ACCOUNT, Scope.SENDER])
+def test_a_provider_that_refuses_our_account_stops_the_lane_and_burns_no_retry(
+    clinic: Clinic, provider: FakeProvider, scope: Scope
+) -> None:
+    provider.script = [error(Kind.CONFIGURATION, "20003", scope=scope)]
+    messages = [queue(clinic), queue(clinic)]
+    drain(Lane.TRANSACTIONAL)
+    for message in messages:
+        assert again(message).status == Status.QUEUED
+        assert message.retry_count == 0
+        Message.objects.filter(pk=message.pk).update(next_attempt_at=timezone.now())
+    assert len(provider.calls) == 1
+    drain(Lane.TRANSACTIONAL)
+    assert len(provider.calls) == 1, "the lane is stopped"
+    alert = NotificationEvent.objects.get(key="system.alert")
+    process_event(alert.tenant_id, alert.pk)
+    rung = Notification.objects.get(event=alert)
     assert (rung.user, rung.notification_type) == (clinic.admin, "ERROR")
     assert "20003" in rung.message
-    assert "الرسائل النصية" in rung.title_ar
 
 
-def test_ten_thousand_lost_messages_are_driven_within_a_minute(
+def test_a_refused_setting_that_concerns_one_message_only_fails_it_and_tells_the_admins_once(
+    clinic: Clinic, provider: FakeProvider
+) -> None:
+    provider.script = [error(Kind.CONFIGURATION, "21408", detail="x"), error(Kind.CONFIGURATION, "21408", detail="x")]
+    messages = [queue(clinic), queue(clinic)]
+    drain(Lane.TRANSACTIONAL)
+    assert [again(message).status for message in messages] == [Status.FAILED, Status.FAILED]
+    assert NotificationEvent.objects.filter(key="system.alert").count() == 1
+
+
+def test_ten_thousand_messages_whose_doorbell_was_lost_are_rung_for_once(
     clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[str] = []
-    monkeypatch.setattr("integrations.tasks.publish", lambda _task, pk: rung.append(pk) or True)
-    lost = timezone.now() - dt.timedelta(minutes=1)
+    """The broker holds no message, so it has none to lose: one ring makes a worker look for all of them."""
+    rung: list[Lane] = []
+    monkeypatch.setattr("integrations.tasks.ring_for", rung.append)
+    lost = timezone.now() - dt.timedelta(hours=3)
+    common = {"tenant": clinic.tenant, "patient": clinic.patient, "channel": "SMS", "notification_type": "GENERAL"}
     Message.objects.bulk_create(
-        [
-            Message(
-                tenant=clinic.tenant,
-                patient=clinic.patient,
-                channel="SMS",
-                notification_type="GENERAL",
-                language="ar",
-                next_attempt_at=lost,
-                dedupe_key=f"lost:{n}",
-            )
-            for n in range(10_000)
-        ],
+        [Message(**common, language="ar", next_attempt_at=lost, dedupe_key=f"lost:{n}") for n in range(10_000)],
         batch_size=1000,
     )
-    ticks = [sweep_messages_task()["driven"] for _ in range(6)]
-    assert sum(ticks) == 10_000
-    assert len(set(rung)) == 10_000, "each once"
+    sweep_messages_task()
+    assert rung == [Lane.TRANSACTIONAL]
 
 
 @pytest.mark.parametrize("when", ["during the retry", "after the retry"])
@@ -308,15 +282,17 @@ def test_a_late_refusal_of_the_first_attempt_does_not_fail_the_second(
     receipt(message, "undelivered", "30003")
     Message.objects.filter(pk=message.pk).update(next_attempt_at=timezone.now())
 
-    def late_refusal() -> bool:
-        stored = receipts.store(
+    def late_refusal() -> int:
+        receipts.store(
             provider="fake",
             message_ref=str(message.pk),
             provider_message_id=first_id,
             status="failed",
-            payload={"ErrorCode": "30003"},
+            payload={},
+            error_code="30003",
+            attempt=1,
         )
-        return receipts.apply(stored.pk)
+        return receipts.apply_stored()["moved"]
 
     if when == "during the retry":
         provider.on_send = lambda _outgoing: late_refusal()
@@ -328,15 +304,193 @@ def test_a_late_refusal_of_the_first_attempt_does_not_fail_the_second(
     assert len(provider.calls) == 2
 
 
-def test_an_unknown_retry_is_not_judged_by_the_attempt_before_it(clinic: Clinic, provider: FakeProvider) -> None:
+# --- Batches --------------------------------------------------------------------------------------------------------
+
+
+def queue_many(clinic: Clinic, count: int, **fields: object) -> list[Message]:
+    rows = [
+        Message(
+            tenant=clinic.tenant,
+            patient=clinic.patient,
+            channel="SMS",
+            notification_type="GENERAL",
+            language="ar",
+            recipient=clinic.patient.phone,
+            body="مرحبًا",
+            dedupe_key=f"many:{clinic.tenant.slug}:{n}",
+            **fields,
+        )
+        for n in range(count)
+    ]
+    for row in rows:
+        lifecycle.create(row)
+    return rows
+
+
+def test_a_drain_sends_all_that_is_due_in_its_lane_and_nothing_of_the_others(
+    clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BATCH", 10)
+    mine, other = queue_many(clinic, 25), queue(clinic, lane=Lane.BULK)
+    assert drain(Lane.TRANSACTIONAL) == {"accepted": 25, "left": 0}
+    assert provider.batches == [10, 10, 5]
+    assert {again(message).status for message in mine} == {Status.SENT}
+    assert again(other).status == Status.QUEUED
+
+
+def test_the_cost_of_a_batch_does_not_grow_with_its_size(
+    clinic: Clinic, provider: FakeProvider, django_assert_max_num_queries: Any
+) -> None:
+    queue_many(clinic, 40)
+    with django_assert_max_num_queries(60):
+        drain(Lane.TRANSACTIONAL)
+    assert len(provider.calls) == 40
+
+
+def test_tenants_share_a_batch_whatever_their_backlog(
+    clinic: Clinic, other_clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BATCH", 20)
+    queue_many(clinic, 40)
+    with tenant_scope(other_clinic.tenant.pk):
+        queue_many(other_clinic, 5)
+    drain(Lane.TRANSACTIONAL, seconds=0)
+    of_other = [call for call in provider.calls if call.to == other_clinic.patient.phone]
+    assert len(of_other) == 5, "the small one is not behind the large one"
+    assert len(provider.calls) == 20, "what it did not need, the other one got"
+
+
+def test_an_attempt_is_open_and_committed_before_the_call_and_closed_after_it(
+    clinic: Clinic, provider: FakeProvider
+) -> None:
+    message = queue(clinic)
+    seen: list[tuple[int, str, object]] = []
+    provider.on_send = lambda _outgoing: seen.extend(
+        MessageAttempt.objects.values_list("number", "outcome", "finished_at")
+    )
+    deliver(message.pk)
+    assert seen == [(1, "", None)]
+    attempt = again(message).attempts.get()
+    assert (attempt.outcome, attempt.provider_message_id) == (Outcome.ACCEPTED, message.provider_message_id)
+    assert attempt.finished_at is not None
+
+
+def test_what_was_claimed_and_not_called_goes_back_and_counts_no_attempt(
+    clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "send_many", lambda _outgoings, **_: [])
     message = queue(clinic)
     deliver(message.pk)
-    receipt(again(message), "undelivered", "30003")
-    Message.objects.filter(pk=message.pk).update(next_attempt_at=timezone.now())
-    provider.script = [error(Kind.AMBIGUOUS, "timeout")]
+    assert again(message).status == Status.QUEUED
+    assert (message.attempt_count, message.retry_count, message.attempts.count()) == (0, 0, 0)
+    assert message.next_attempt_at > timezone.now()
+
+
+def test_a_worker_that_lost_its_lease_changes_no_status_but_keeps_the_provider_s_id(
+    clinic: Clinic, provider: FakeProvider
+) -> None:
+    message = queue(clinic)
+
+    def lease_ends(_outgoing: object) -> None:
+        Message.objects.filter(pk=message.pk).update(lease_expires_at=timezone.now())
+        sweep_messages_task()
+
+    provider.on_send = lease_ends
     deliver(message.pk)
     assert again(message).status == Status.UNCONFIRMED
-    Message.objects.filter(pk=message.pk).update(next_check_at=timezone.now())
-    provider.found = error(Kind.AMBIGUOUS, "timeout")
-    provider_sync_task()
-    assert provider.asked[-1]["provider_message_id"] == ""
+    assert message.provider_message_id
+    assert message.attempts.get().provider_message_id == message.provider_message_id
+
+
+def test_answers_outlive_a_database_that_is_away_for_a_moment(
+    clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = recording._record, []
+
+    def flaky(*args: Any) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OperationalError("the database is restarting")
+        real(*args)
+
+    monkeypatch.setattr(recording, "_record", flaky)
+    monkeypatch.setattr(recording, "_reconnect", lambda: None)
+    message = queue(clinic)
+    deliver(message.pk)
+    assert again(message).status == Status.SENT
+    assert len(provider.calls) == 1
+
+
+def test_a_suppressed_address_stops_even_what_is_queued(clinic: Clinic, provider: FakeProvider) -> None:
+    message = queue(clinic)
+    suppress(tenant_id=clinic.tenant.pk, channel="SMS", address=message.recipient, reason=Reason.OPTED_OUT)
+    deliver(message.pk)
+    assert provider.calls == []
+    assert (again(message).status, message.reason) == (Status.SUPPRESSED, Reason.OPTED_OUT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [(Kind.NUMBER, Reason.CONTACT_UNDELIVERABLE), (Kind.OPTED_OUT, Reason.OPTED_OUT)]
+)
+def test_an_address_that_the_provider_calls_dead_or_opted_out_is_not_written_to_again(
+    clinic: Clinic, provider: FakeProvider, kind: Kind, reason: Reason
+) -> None:
+    provider.script = [error(kind, "x")]
+    deliver(queue(clinic).pk)
+    assert queue(clinic).reason == reason
+
+
+def test_a_refusal_within_a_batch_concerns_its_message_only(clinic: Clinic, provider: FakeProvider) -> None:
+    provider.script = [None, error(Kind.CONTENT, "21617"), error(Kind.AMBIGUOUS, "reset"), error(Kind.TRANSIENT, "x")]
+    messages = [queue(clinic) for _ in range(5)]
+    assert drain(Lane.TRANSACTIONAL) == {"accepted": 2, "content": 1, "ambiguous": 1, "transient": 1, "left": 0}
+    assert [again(message).status for message in messages] == [
+        Status.SENT,
+        Status.FAILED,
+        Status.UNCONFIRMED,
+        Status.FAILED,
+        Status.SENT,
+    ]
+
+
+def test_a_provider_that_says_too_many_slows_the_sender_down(clinic: Clinic, provider: FakeProvider) -> None:
+    provider.script = [error(Kind.TRANSIENT, "20429", response={"status": 429}, retry_after=30)]
+    first = queue(clinic)
+    deliver(first.pk)
+    second = queue(clinic)
+    assert drain(Lane.TRANSACTIONAL) == {"left": 0}
+    assert again(second).status == Status.QUEUED
+
+
+def test_the_second_provider_carries_what_the_first_one_cannot(
+    clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = FakeProvider(name="second")
+    monkeypatch.setattr(sms_providers, "providers_for", lambda _channel: [provider, second])
+    monkeypatch.setattr(sms_providers, "get", {"fake": provider, "second": second}.__getitem__)
+    provider.script = [error(Kind.TRANSIENT, "refused")] * 5 + [error(Kind.AMBIGUOUS, "reset")]
+    down = [queue(clinic) for _ in range(6)]
+    drain(Lane.TRANSACTIONAL)
+    Message.objects.filter(status=Status.FAILED).update(next_attempt_at=timezone.now())
+    drain(Lane.TRANSACTIONAL)
+    assert len(second.calls) == 5, "those that were proven not sent"
+    assert [again(message).status for message in down] == [Status.SENT] * 5 + [Status.UNCONFIRMED]
+    assert {call.message_id for call in second.calls}.isdisjoint({str(down[5].pk)})
+
+
+def test_a_process_that_was_frozen_after_its_claim_calls_nobody(
+    clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = queue(clinic)
+    claim = lifecycle.claim
+
+    def then_freeze(*args: Any, **kwargs: Any) -> list[Message]:
+        rows = claim(*args, **kwargs)
+        for row in rows:
+            row.lease_expires_at -= dt.timedelta(seconds=30)
+        return rows
+
+    monkeypatch.setattr(lifecycle, "claim", then_freeze)
+    deliver(message.pk)
+    assert provider.calls == []
+    assert again(message).status == Status.QUEUED

@@ -14,12 +14,12 @@ from conftest import Clinic
 from integrations.delivery import deliver
 from integrations.fanout import process_event
 from integrations.messaging_service import MessagingService
-from integrations.sms_providers import Kind, LookUp
+from integrations.sms_providers import Kind, LookUp, ProviderError
 from integrations.tasks import sweep_messages_task
 from integrations.tests.fakes import FakeProvider, error
 from notifications import default_words, receipts
 from notifications.models import Message, NotificationEvent, NotificationPreference
-from notifications.states import Reason, Status
+from notifications.states import RECEIPT_WITHIN, NotificationType, Reason, Status
 
 
 @pytest.fixture
@@ -51,6 +51,21 @@ def last(message: Message) -> Message:
     return Message.objects.filter(conversation_id=message.conversation_id).order_by("-created_at")[0]
 
 
+def report(message: Message, word: str, code: str = "") -> None:
+    """The provider's receipt for the message's last attempt."""
+    message.refresh_from_db()
+    receipts.store(
+        provider="fake",
+        message_ref=str(message.pk),
+        provider_message_id=message.provider_message_id,
+        status=word,
+        payload={},
+        error_code=code,
+        attempt=message.attempt_count,
+    )
+    receipts.apply_stored()
+
+
 def test_the_chain_is_sms_whatsapp_email(clinic: Clinic, provider: FakeProvider, reminder: Message) -> None:
     provider.script = [error(Kind.NUMBER, "21211"), error(Kind.NUMBER, "63024")]
     deliver(reminder.pk)
@@ -78,25 +93,68 @@ def test_a_failure_that_will_be_retried_changes_no_channel(
     assert copies(reminder) == [("SMS", Status.FAILED)]
 
 
-def test_an_unknown_outcome_changes_no_channel(clinic: Clinic, provider: FakeProvider, reminder: Message) -> None:
+def test_an_unknown_outcome_changes_no_channel_at_once(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
     provider.script = [error(Kind.AMBIGUOUS, "timeout")]
     deliver(reminder.pk)
     sweep_messages_task()
     assert copies(reminder) == [("SMS", Status.UNCONFIRMED)]
 
 
+@pytest.mark.parametrize("outcome", [None, error(Kind.AMBIGUOUS, "timeout")], ids=["sent", "unconfirmed"])
+def test_without_a_receipt_in_time_the_next_channel_takes_over_once(
+    clinic: Clinic, provider: FakeProvider, reminder: Message, outcome: ProviderError | None
+) -> None:
+    provider.script = [outcome]
+    deliver(reminder.pk)
+    reminder.refresh_from_db()
+    wait = reminder.fallback_due_at - timezone.now()
+    assert wait <= RECEIPT_WITHIN[NotificationType.REMINDER]
+    Message.objects.filter(pk=reminder.pk).update(fallback_due_at=timezone.now())
+    assert [sweep_messages_task()["fell_back"] for _ in range(2)] == [1, 0]
+    assert [channel for channel, _status in copies(reminder)] == ["SMS", "WHATSAPP"]
+
+
+def test_a_late_delivery_of_the_first_withdraws_the_waiting_copy_and_no_third_is_sent(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    deliver(reminder.pk)
+    Message.objects.filter(pk=reminder.pk).update(fallback_due_at=timezone.now())
+    sweep_messages_task()
+    report(reminder, "delivered")
+    assert copies(reminder) == [("SMS", Status.DELIVERED), ("WHATSAPP", Status.CANCELLED)]
+    assert last(reminder).reason == Reason.DELIVERED_OTHERWISE
+    assert sweep_messages_task()["fell_back"] == 0
+
+
+def test_a_late_delivery_of_the_first_marks_the_copy_that_is_out_already(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    deliver(reminder.pk)
+    Message.objects.filter(pk=reminder.pk).update(fallback_due_at=timezone.now())
+    sweep_messages_task()
+    deliver(last(reminder).pk)
+    assert last(reminder).fallback_due_at is not None
+    report(reminder, "delivered")
+    assert last(reminder).fallback_due_at is None
+    assert last(reminder).logs.last().provider_response["delivered_by"] == "SMS"
+
+
+def test_a_message_that_arrived_needs_no_other_channel(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    deliver(reminder.pk)
+    report(reminder, "delivered")
+    reminder.refresh_from_db()
+    assert reminder.fallback_due_at is None
+
+
 def test_a_bounce_by_receipt_falls_back_with_the_next_sweep_and_only_once(
     clinic: Clinic, provider: FakeProvider, reminder: Message
 ) -> None:
     deliver(reminder.pk)
-    stored = receipts.store(
-        provider="fake",
-        message_ref=str(reminder.pk),
-        provider_message_id="SM1",
-        status="undelivered",
-        payload={"ErrorCode": "30006"},
-    )
-    receipts.apply(stored.pk)
+    report(reminder, "undelivered", "30006")
     assert sweep_messages_task()["fell_back"] == 1
     assert sweep_messages_task()["fell_back"] == 0
     assert copies(reminder) == [("SMS", Status.BOUNCED), ("WHATSAPP", Status.QUEUED)]
@@ -138,5 +196,5 @@ def test_an_opt_out_at_the_provider_is_final_and_says_so(
     provider.script = [error(Kind.OPTED_OUT, "21610")]
     deliver(reminder.pk)
     reminder.refresh_from_db()
-    assert (reminder.status, reminder.reason) == (Status.FAILED, Reason.OPT_OUT_CHANNEL)
+    assert (reminder.status, reminder.reason) == (Status.FAILED, Reason.OPTED_OUT)
     assert reminder.next_attempt_at is None

@@ -10,7 +10,7 @@ from django.utils import timezone
 from conftest import Clinic
 from notifications import lifecycle
 from notifications.models import Message
-from notifications.states import TRANSITIONS, Reason, Status
+from notifications.states import RETRY_JITTER, TRANSITIONS, Reason, Status
 
 
 def make(clinic: Clinic, **fields: object) -> Message:
@@ -105,7 +105,7 @@ def test_retries_wait_60_120_and_240_seconds(clinic: Clinic, retry_count: int, s
     lifecycle.fail(message, bounced=False, may_retry=True, code="30008")
     message.refresh_from_db()
     wait = message.next_attempt_at - timezone.now()
-    assert dt.timedelta(seconds=seconds - 5) < wait <= dt.timedelta(seconds=seconds)
+    assert dt.timedelta(seconds=seconds - 5) < wait <= dt.timedelta(seconds=seconds * (1 + RETRY_JITTER))
     assert message.can_retry()
 
 

@@ -1,0 +1,274 @@
+"""Records what came of a batch of calls: statuses, logs and attempts in one transaction, then all that follows.
+
+Only what is still ours is written: a worker that lost its lease changes no status. Called by ``delivery`` alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from core.bulk import update_rows
+from integrations import breaker, rates
+from integrations.messaging_service import MessagingService
+from integrations.sms_providers import Accepted, Call, Kind, Provider, ProviderError, Scope
+from notifications import alerts, lifecycle
+from notifications.lifecycle import Move
+from notifications.models import Message, MessageAttempt
+from notifications.receipt_rules import FIRST_CHECK, REASON_OF_KIND, fallback_due_at
+from notifications.states import Outcome, Status
+from notifications.suppression import suppress
+
+log = structlog.get_logger(__name__)
+
+# What was handed back waits this long, so that a lane that is held is not claimed in circles.
+HELD_FOR = dt.timedelta(seconds=5)
+# How long a database that is away is waited for; the lease is longer.
+PATIENCE_SECONDS = 20.0
+_DATABASE_IS_AWAY = (OperationalError, InterfaceError)
+
+
+def record(provider: Provider, rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call]) -> None:
+    """A database that is away for a moment must not lose answers that cannot be asked for again."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            _record(provider, rows, outcomes)
+        except _DATABASE_IS_AWAY as error:
+            if time.monotonic() >= ends:
+                raise
+            log.warning("record_held_up", count=len(rows), error=type(error).__name__)
+            _reconnect()
+        else:
+            return
+
+
+def _reconnect() -> None:
+    connection.close()
+    time.sleep(0.5)
+
+
+@transaction.atomic
+def _record(provider: Provider, rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call]) -> None:
+    """Writes one tenant's outcomes. What is no longer ours is left alone, except that its attempt learns its id."""
+    now = timezone.now()
+    moves: list[Move] = []
+    attempts: list[dict[str, Any]] = []
+    not_called: list[Message] = []
+    for row in rows:
+        call = outcomes.get(row.pk)
+        if call is None:
+            moves.append(_hand_back(row, now))
+            not_called.append(row)
+            continue
+        moves.append(_move_of(row, call.result, provider, now))
+        attempts.append(_attempt_of(row, call, now))
+    moved = lifecycle.move_many(moves)
+    _close_attempts([item for item in attempts if item["message_id"] in moved])
+    never_made = [row.attempt_id for row in not_called if row.pk in moved]
+    if never_made:
+        MessageAttempt.objects.filter(pk__in=never_made).delete()
+    for row in rows:
+        call = outcomes.get(row.pk)
+        if call is None:
+            continue
+        if row.pk not in moved:
+            _keep_evidence(row, _attempt_of(row, call, now))
+        if isinstance(call.result, ProviderError) and call.result.kind in REASON_OF_KIND:
+            suppress(
+                tenant_id=row.tenant_id,
+                channel=row.channel,
+                address=row.recipient,
+                reason=REASON_OF_KIND[call.result.kind],
+                code=call.result.code,
+                message_id=row.pk,
+            )
+
+
+def _close_attempts(closed: Sequence[dict[str, Any]]) -> None:
+    """An attempt without the provider's id keeps what a receipt, faster than the answer, has taught it."""
+    accepted = [item for item in closed if item["provider_message_id"]]
+    others = [item for item in closed if not item["provider_message_id"]]
+    update_rows(MessageAttempt, accepted, [*_RESULT, "provider_message_id"])
+    update_rows(MessageAttempt, others, _RESULT)
+
+
+def _keep_evidence(row: Message, closed: dict[str, Any]) -> None:
+    """The receipt was faster than the answer, or the lease ran out: others settle the status, the answer helps them."""
+    provider_message_id = closed["provider_message_id"]
+    result = {name: closed[name] for name in _RESULT}
+    MessageAttempt.objects.filter(pk=row.attempt_id, finished_at=None).update(**result)
+    if provider_message_id:
+        MessageAttempt.objects.filter(pk=row.attempt_id, provider_message_id="").update(
+            provider_message_id=provider_message_id
+        )
+        Message.objects.filter(pk=row.pk, provider_message_id="", attempt_count=row.attempt_count).update(
+            provider_message_id=provider_message_id
+        )
+        log.info("accepted_late", message_id=str(row.pk))
+
+
+_RESULT = ("finished_at", "outcome", "error_code", "duration_ms", "segments", "cost", "currency")
+
+
+def _attempt_of(row: Message, call: Call, now: dt.datetime) -> dict[str, Any]:
+    closed: dict[str, Any] = {
+        "id": row.attempt_id,
+        "message_id": row.pk,
+        "finished_at": now,
+        "duration_ms": call.milliseconds,
+        "provider_message_id": "",
+        "error_code": "",
+        "segments": 0,
+        "cost": None,
+        "currency": "",
+    }
+    result = call.result
+    if isinstance(result, Accepted):
+        return closed | {
+            "outcome": Outcome.ACCEPTED,
+            "provider_message_id": result.provider_message_id[:80],
+            "segments": result.segments or 0,
+            "cost": result.cost,
+            "currency": result.currency,
+        }
+    return closed | {"outcome": Outcome(result.kind.value), "error_code": result.code[:40]}
+
+
+def _move_of(row: Message, result: Accepted | ProviderError, provider: Provider, now: dt.datetime) -> Move:
+    if isinstance(result, Accepted):
+        return _accepted(row, result, provider, now)
+    if result.kind is Kind.AMBIGUOUS:
+        return Move(
+            row.pk,
+            Status.UNCONFIRMED,
+            lease=row.lease_token,
+            fields={
+                # That of an attempt before this one: asking about it would tell the wrong story.
+                "provider_message_id": "",
+                "error_code": result.code[:40],
+                "error_message": result.detail[:300],
+                "lease_token": None,
+                "lease_expires_at": None,
+                "next_check_at": now + FIRST_CHECK,
+                "fallback_due_at": fallback_due_at(row, now) if provider.webhook else None,
+            },
+            response=result.response,
+            error=f"{result.code} {result.detail}".strip()[:300],
+        )
+    if _stops_the_lane(result):
+        return _hand_back(row, now, error=result)
+    return lifecycle.planned_failure(
+        row,
+        lease=row.lease_token,
+        bounced=result.kind is Kind.NUMBER,
+        may_retry=result.kind is Kind.TRANSIENT,
+        code=result.code,
+        detail=result.detail,
+        reason=REASON_OF_KIND.get(result.kind),
+        response=result.response,
+        retry_after=result.retry_after,
+    )
+
+
+def _stops_the_lane(error: ProviderError) -> bool:
+    """Our account or this sender was refused: nothing is wrong with the message, so it waits for the lane."""
+    return error.kind is Kind.CONFIGURATION and error.scope is not Scope.MESSAGE
+
+
+def _accepted(row: Message, accepted: Accepted, provider: Provider, now: dt.datetime) -> Move:
+    fields: dict[str, Any] = {
+        "provider_message_id": accepted.provider_message_id[:80],
+        "error_code": "",
+        "error_message": "",
+        "reason": "",
+        "lease_token": None,
+        "lease_expires_at": None,
+        # Without call-backs there is nobody to ask either.
+        "next_check_at": now + FIRST_CHECK if provider.webhook else None,
+        "fallback_due_at": fallback_due_at(row, now) if provider.webhook else None,
+        "segments": accepted.segments or row.segments,
+        "cost": row.cost if accepted.cost is None else accepted.cost + (row.cost or 0),
+        "currency": accepted.currency or row.currency,
+    }
+    response = {"provider_message_id": accepted.provider_message_id, **accepted.response}
+    return Move(row.pk, Status.SENT, lease=row.lease_token, fields=fields, response=response)
+
+
+def _hand_back(row: Message, now: dt.datetime, *, error: ProviderError | None = None) -> Move:
+    """Claimed, but proven not to be at the provider: it waits in the queue again, and no retry is counted."""
+    return Move(
+        row.pk,
+        Status.QUEUED,
+        only_from=frozenset({Status.SENDING}),
+        lease=row.lease_token,
+        fields={
+            "next_attempt_at": now + HELD_FOR,
+            "lease_token": None,
+            "lease_expires_at": None,
+            "attempt_count": row.attempt_count if error is not None else row.attempt_count - 1,
+        },
+        response=error.response if error is not None else None,
+        error=f"{error.code} {error.detail}".strip()[:300] if error is not None else "handed_back",
+    )
+
+
+def follow_up(
+    tenant_id: uuid.UUID, provider: Provider, rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call]
+) -> None:
+    """What follows from a tenant's outcomes: the breaker, the sender's speed, the admins, the next channel."""
+    groups: dict[tuple[str, str], list[Call]] = defaultdict(list)
+    failures: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        # A group without a call reports that too: it gives back the turn to probe.
+        calls = groups[row.channel, row.sender]
+        call = outcomes.get(row.pk)
+        if call is None:
+            continue
+        calls.append(call)
+        if isinstance(call.result, ProviderError):
+            failures[call.result.kind.value, call.result.code] += 1
+    for (channel, sender), calls in groups.items():
+        breaker.report(provider.name, channel, sender, calls, tenant_id=tenant_id)
+        _slow_down(tenant_id, provider, channel, sender, calls)
+    for (kind, code), count in failures.items():
+        log.warning("sends_failed", provider=provider.name, kind=kind, code=code, count=count)
+    _after_failures(rows, outcomes)
+
+
+def _slow_down(tenant_id: uuid.UUID, provider: Provider, channel: str, sender: str, calls: Sequence[Call]) -> None:
+    refused = [call.result for call in calls if isinstance(call.result, ProviderError)]
+    too_many = [error for error in refused if error.kind is Kind.TRANSIENT and error.response.get("status") == 429]
+    if too_many:
+        rates.pause(
+            tenant_id=tenant_id,
+            provider_name=provider.name,
+            channel=channel,
+            sender=sender,
+            seconds=max((error.retry_after for error in too_many if error.retry_after is not None), default=None),
+        )
+
+
+def _after_failures(rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call]) -> None:
+    """The next channel at once, and a word to the admins where our set-up refused a single message."""
+    told: set[tuple[str, str]] = set()
+    failed = [
+        row for row in rows if (call := outcomes.get(row.pk)) is not None and isinstance(call.result, ProviderError)
+    ]
+    for row in failed:
+        error = outcomes[row.pk].result
+        assert isinstance(error, ProviderError)
+        is_ours = error.kind is Kind.CONFIGURATION and error.scope is Scope.MESSAGE
+        if is_ours and (row.channel, error.code) not in told:
+            told.add((row.channel, error.code))
+            alerts.channel_is_down(tenant_id=row.tenant_id, channel=row.channel, code=error.code, detail=error.detail)
+        if error.permanent and row.fallback_channels and not _stops_the_lane(error):
+            MessagingService().fall_back(row)
