@@ -1,4 +1,4 @@
-"""Wires the integrations at start: the system checks, and fresh adapters when a test changes a setting."""
+"""Wires the integrations at start: the system checks, the report for ``/readyz``, fresh adapters for changed settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ class IntegrationsConfig(AppConfig):
     name = "integrations"
 
     def ready(self) -> None:
-        from integrations import checks, sms_providers
+        from core.health import register_report
+        from integrations import checks, health, incidents, sms_providers
+        from notifications.links import register_link
 
         checks.register_checks()
+        register_report("delivery", health.report)
+        register_link("integrations.incident", incidents.address_of)
         setting_changed.connect(sms_providers.forget, dispatch_uid="integrations.sms_providers.forget")

@@ -73,4 +73,24 @@ ENTRIES = (
             "text": Words("The provider refuses our account.", "مزود الخدمة يرفض حسابنا."),
         },
     ),
+    EventType(
+        key="system.recovered",
+        name_en="System works again",
+        name_ar="عودة النظام إلى العمل",
+        notification_type=NotificationType.STAFF,
+        deliveries=(
+            Delivery(
+                Audience.ADMIN,
+                (Slot.IN_APP,),
+                bell=Bell(
+                    title_en="{title}", title_ar="{title}", body_en="{text}", body_ar="{text}", level=Level.SUCCESS
+                ),
+            ),
+        ),
+        describe=_describe_alert,
+        example={
+            "title": Words("SMS is being sent again", "الرسائل النصية تُرسل من جديد"),
+            "text": Words("The provider accepts our account again.", "مزود الخدمة يقبل حسابنا من جديد."),
+        },
+    ),
 )
