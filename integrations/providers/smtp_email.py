@@ -1,4 +1,4 @@
-"""Email by Django's own backend over ``EMAIL_URL``: the text, and the same text as plain HTML.
+"""Email to a mail server, over ``EMAIL_URL``, on connections that stay open.
 
 SMTP gives no receipt: SENT means that the mail server took it. Nobody can be asked later, so what is ambiguous stays
 unconfirmed until a person decides.
@@ -8,55 +8,49 @@ from __future__ import annotations
 
 import datetime as dt
 import smtplib
-from email.utils import parseaddr
-from typing import Any
+import ssl
+from collections.abc import Collection
 
 from django.conf import settings
-from django.core.mail import BadHeaderError, EmailMultiAlternatives, get_connection
-from django.core.mail.backends.smtp import EmailBackend
-from django.template.loader import render_to_string
-from django.utils import timezone
-from django.utils.http import http_date
+from django.core.mail import get_connection
 from django.utils.translation import gettext_noop as _
 
-from integrations.links import link_text
-from integrations.sms_providers import Accepted, Kind, LookUp, Outgoing, Provider, ProviderError, Rule, empty_settings
+from integrations.providers import letter
+from integrations.providers.smtp_client import Broken, Connections, NotOpened, Refused, Step
+from integrations.sms_providers import (
+    Accepted,
+    Kind,
+    LookUp,
+    Outgoing,
+    Provider,
+    ProviderError,
+    Rule,
+    Scope,
+    empty_settings,
+)
 from notifications.states import Channel
-
-_RIGHT_TO_LEFT = {"ar"}
 
 # SMTP reply codes (RFC 5321) that say more than their first digit.
 ERRORS: dict[str, Rule] = {
-    "530": Rule(Kind.CONFIGURATION, _("The mail server wants us to sign in.")),
-    "535": Rule(Kind.CONFIGURATION, _("The mail server refused our credentials.")),
+    "530": Rule(Kind.CONFIGURATION, _("The mail server wants us to sign in."), Scope.ACCOUNT),
+    "535": Rule(Kind.CONFIGURATION, _("The mail server refused our credentials."), Scope.ACCOUNT),
     "550": Rule(Kind.NUMBER, _("There is no such mailbox.")),
     "551": Rule(Kind.NUMBER, _("The mailbox is elsewhere.")),
     "552": Rule(Kind.TRANSIENT, _("The mailbox is full.")),
     "553": Rule(Kind.NUMBER, _("The address is not valid.")),
     "554": Rule(Kind.CONTENT, _("The mail server refused the mail.")),
 }
-
-
-class _WatchedClient(smtplib.SMTP):
-    """Notes when the mail itself begins to leave: from then on a broken connection proves nothing."""
-
-    is_mail_leaving = False
-
-    def data(self, msg: Any) -> tuple[int, bytes]:
-        self.is_mail_leaving = True
-        return super().data(msg)
-
-
-class _WatchedSslClient(_WatchedClient, smtplib.SMTP_SSL):
-    pass
-
-
-class WatchedBackend(EmailBackend):
-    """Django's SMTP backend with the client above."""
-
-    @property
-    def connection_class(self) -> type[smtplib.SMTP]:
-        return _WatchedSslClient if self.use_ssl else _WatchedClient
+# What a refusal without a row in the table means, by the step at which it came.
+_REFUSED_AT: dict[Step, Rule] = {
+    Step.SENDER: Rule(Kind.CONFIGURATION, _("The mail server refused the sender."), Scope.SENDER),
+    Step.RECIPIENT: Rule(Kind.NUMBER, _("The mail server refused the mail.")),
+    Step.MAIL: Rule(Kind.CONTENT, _("The mail server refused the mail.")),
+}
+_UNREACHABLE = Rule(Kind.TRANSIENT, _("The mail server could not be reached."))
+_NOT_OFFERED = Rule(Kind.CONFIGURATION, _("The mail server does not offer what we ask for."), Scope.ACCOUNT)
+_NOT_TRUSTED = Rule(Kind.CONFIGURATION, _("The mail server's certificate is not trusted."), Scope.ACCOUNT)
+_LATER = Rule(Kind.TRANSIENT, _("The mail server asked us to try again later."))
+_BY_POLICY = Rule(Kind.CONTENT, _("The mail server refused the mail by its policy."))
 
 
 class SmtpEmailProvider(Provider):
@@ -66,102 +60,75 @@ class SmtpEmailProvider(Provider):
     channels = frozenset({Channel.EMAIL})
     errors = ERRORS
 
+    def __init__(self) -> None:
+        self.max_in_flight = settings.EMAIL_CONNECTIONS
+        self._connections = Connections()
+
     @classmethod
     def missing_settings(cls, channel: str) -> list[str]:  # noqa: ARG003  # it has one channel
         return empty_settings("EMAIL_URL", "DEFAULT_FROM_EMAIL")
 
     def _send(self, outgoing: Outgoing) -> Accepted:
-        mail = compose(outgoing)
-        is_smtp = settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend"
-        backend = get_connection(f"{__name__}.WatchedBackend" if is_smtp else None)
         try:
-            backend.open()
-        except (OSError, smtplib.SMTPException) as error:
-            raise self._not_opened(error) from None
-        try:
-            backend.send_messages([mail])
-        except (BadHeaderError, ValueError) as error:
+            if settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
+                self._connections.hand_over(letter.write(outgoing))
+            else:
+                get_connection().send_messages([letter.as_django(outgoing)])
+        except NotOpened as error:
+            raise self._not_opened(error.__cause__) from None
+        except Refused as error:
+            raise self._refused(error) from None
+        except Broken as error:
+            raise self._broken(error.__cause__, is_leaving=error.is_mail_leaving) from None
+        except ValueError as error:
             detail = _("The address or the subject cannot stand in an email.")
             raise ProviderError(Kind.CONTENT, code=type(error).__name__, detail=detail) from None
-        except (OSError, smtplib.SMTPException) as error:
-            client = getattr(backend, "connection", None)
-            raise self._not_sent(error, is_leaving=getattr(client, "is_mail_leaving", True)) from None
-        finally:
-            backend.close()
-        message_id = str(mail.extra_headers["Message-ID"]).strip("<>")
-        return Accepted(provider_message_id=message_id, response={"message_id": message_id})
+        except OSError as error:
+            raise self._broken(error, is_leaving=True) from None
+        identity = letter.message_id(outgoing)
+        return Accepted(provider_message_id=identity, response={"message_id": identity})
 
     def _look_up(
-        self, *, message_id: str, to: str, sent_after: dt.datetime, channel: str, body: str, provider_message_id: str
+        self,
+        *,
+        message_id: str,
+        to: str,
+        sent_after: dt.datetime,
+        channel: str,
+        body: str,
+        provider_message_id: str,
+        known_ids: Collection[str],
     ) -> LookUp | None:
         raise ProviderError(Kind.AMBIGUOUS, code="no_look_up", detail=_("A mail server cannot be asked about a mail."))
 
-    def _not_opened(self, error: Exception) -> ProviderError:
-        """Nothing has left yet."""
-        code = type(error).__name__
-        if isinstance(error, smtplib.SMTPAuthenticationError):
-            return ProviderError(
-                Kind.CONFIGURATION, code=str(error.smtp_code), detail=_("The mail server refused our credentials.")
-            )
-        if isinstance(error, smtplib.SMTPNotSupportedError):
-            return ProviderError(
-                Kind.CONFIGURATION, code=code, detail=_("The mail server does not offer what we ask for.")
-            )
-        return ProviderError(Kind.TRANSIENT, code=code, detail=_("The mail server could not be reached."))
+    def _not_opened(self, cause: BaseException | None) -> ProviderError:
+        """Nothing has left yet. What waiting cannot mend is for somebody to look at."""
+        code, rule = type(cause).__name__, _UNREACHABLE
+        response = {"reply": cause.smtp_code} if isinstance(cause, smtplib.SMTPResponseException) else {}
+        if isinstance(cause, smtplib.SMTPAuthenticationError) and cause.smtp_code >= 500:
+            code, rule = str(cause.smtp_code), self.errors["535"]
+        elif isinstance(cause, smtplib.SMTPNotSupportedError):
+            rule = _NOT_OFFERED
+        elif isinstance(cause, ssl.SSLCertVerificationError):
+            rule = _NOT_TRUSTED
+        return ProviderError(rule.kind, code=code, detail=rule.why, scope=rule.scope, response=response)
 
-    def _not_sent(self, error: Exception, *, is_leaving: bool) -> ProviderError:
-        if isinstance(error, smtplib.SMTPRecipientsRefused):
-            return self._replied(max(code for code, _text in error.recipients.values()), unknown=Kind.NUMBER)
-        if isinstance(error, smtplib.SMTPSenderRefused):
-            return self._replied(error.smtp_code, unknown=Kind.CONFIGURATION)
-        if isinstance(error, smtplib.SMTPResponseException):
-            return self._replied(error.smtp_code, unknown=Kind.CONTENT)
+    def _broken(self, cause: BaseException | None, *, is_leaving: bool) -> ProviderError:
+        code = type(cause).__name__
         if is_leaving:
-            return ProviderError(
-                Kind.AMBIGUOUS, code=type(error).__name__, detail=_("The connection broke while the mail was leaving.")
-            )
-        return ProviderError(
-            Kind.TRANSIENT, code=type(error).__name__, detail=_("The connection broke before the mail was handed over.")
-        )
+            detail = _("The connection broke while the mail was leaving.")
+            return ProviderError(Kind.AMBIGUOUS, code=code, detail=detail)
+        detail = _("The connection broke before the mail was handed over.")
+        return ProviderError(Kind.TRANSIENT, code=code, detail=detail)
 
-    def _replied(self, reply: int, *, unknown: Kind) -> ProviderError:
+    def _refused(self, refused: Refused) -> ProviderError:
         """A reply is definite: 4xx later, 5xx by the table, else what the step it came at suggests."""
-        code = str(reply)
-        rule = self.errors.get(code) or Rule(unknown, _("The mail server refused the mail."))
-        if 400 <= reply < 500:
-            rule = Rule(Kind.TRANSIENT, _("The mail server asked us to try again later."))
-        elif unknown is Kind.CONFIGURATION:
-            rule = Rule(Kind.CONFIGURATION, _("The mail server refused the sender."))
-        return ProviderError(rule.kind, code=code, detail=rule.why, response={"reply": reply})
-
-
-def compose(outgoing: Outgoing) -> EmailMultiAlternatives:
-    """The mail. Its Message-ID holds our id and is the same at every try, so that mailboxes drop a second copy."""
-    sender = outgoing.sender or settings.DEFAULT_FROM_EMAIL
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
-    mail = EmailMultiAlternatives(
-        subject=outgoing.subject,
-        body=outgoing.body,
-        from_email=sender,
-        to=[outgoing.to],
-        headers={
-            "Message-ID": f"<{outgoing.message_id}@{domain}>",
-            "Date": http_date(timezone.now().timestamp()).replace("GMT", "+0000"),
-            "Content-Language": outgoing.language,
-            # No holiday replies to a machine (RFC 3834).
-            "Auto-Submitted": "auto-generated",
-        },
-    )
-    html = render_to_string(
-        "integrations/email.html",
-        {
-            "subject": outgoing.subject,
-            "paragraphs": [link_text(part) for part in outgoing.body.strip().split("\n\n")],
-            "language": outgoing.language,
-            "direction": "rtl" if outgoing.language in _RIGHT_TO_LEFT else "ltr",
-            "start": "right" if outgoing.language in _RIGHT_TO_LEFT else "left",
-            "sender": parseaddr(sender)[0] or sender,
-        },
-    )
-    mail.attach_alternative(html, "text/html")
-    return mail
+        code, by_step = str(refused.code), _REFUSED_AT[refused.step]
+        rule = self.errors.get(code, by_step)
+        if refused.code < 500:
+            rule = _LATER
+        elif refused.step is Step.SENDER and rule.kind is not Kind.CONFIGURATION:
+            rule = by_step
+        elif refused.by_policy and rule.kind is Kind.NUMBER:
+            rule = _BY_POLICY
+        return ProviderError(rule.kind, code=code, detail=rule.why, scope=rule.scope, response={"reply": refused.code})
