@@ -108,11 +108,11 @@ def test_the_demo_starts_serves_restarts_a_killed_child_and_stops_clean(demo: su
     listing = subprocess.run(
         ["ps", "-ww", "-o", "pid,args", "--ppid", str(demo.pid)], capture_output=True, text=True, check=True
     )
-    worker = next(line for line in listing.stdout.splitlines() if "agdar worker" in line)
+    worker = next(line for line in listing.stdout.splitlines() if "agdar worker" in line and "bulk" not in line)
     os.kill(int(worker.split()[0]), signal.SIGKILL)
     read_until(demo, "worker was killed by SIGKILL; starting it again in 1 s")
-    # sandbox, web and its worker, worker and its pool of two, beat
-    wait_for(lambda: len(family(demo.pid)) >= 7, seconds=30, what="the worker is back with its pool")
+    # sandbox, web and its worker, worker and its pool of two, bulk and its pool of one, beat
+    wait_for(lambda: len(family(demo.pid)) >= 9, seconds=30, what="the worker is back with its pool")
 
     everybody = family(demo.pid)
     demo.send_signal(signal.SIGINT)

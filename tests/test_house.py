@@ -53,9 +53,13 @@ def test_every_queue_has_a_worker_in_production_and_in_the_demo() -> None:
     named |= {entry["options"]["queue"] for entry in app.conf.beat_schedule.values()}
     named |= {str(queue) for path in sources() for queue in re.findall(r'queue="(\w+)"', path.read_text())}
     assert named == set(QUEUES)
-    assert queues_of(compose()["worker"]["command"]) == named
-    worker = next(child for child in demo_children(demo_environment(Path("var"), 8000), 8000) if child.name == "worker")
-    assert queues_of(list(worker.command)) == named
+    workers = [service["command"] for name, service in compose().items() if name.startswith("worker")]
+    demo = [list(child.command) for child in demo_children(demo_environment(Path("var"), 8000), 8000)]
+    for house in (workers, [command for command in demo if "worker" in command]):
+        assert set().union(*map(queues_of, house)) == named
+        # Nobody's confirmation waits behind a bulk send.
+        assert [command for command in house if "bulk" in queues_of(command)] == [house[-1]]
+        assert queues_of(house[-1]) == {"bulk"}
 
 
 def test_every_entry_of_the_beat_table_and_every_route_names_a_task() -> None:
@@ -111,6 +115,7 @@ def test_looking_across_tenants_happens_only_where_no_tenant_is_known_yet() -> N
     assert files_with(r"\bsystem_scope\(") - {"core/tenancy.py"} == {
         "appointments/tokens.py",  # a patient's link
         "core/middleware.py",  # the support console
+        "integrations/health.py",  # /readyz, which speaks for the whole house
         "notifications/receipts.py",  # a provider's receipt
         "notifications/replies.py",  # a patient's reply
         "notifications/selectors.py",  # a task that knows a message's id
@@ -169,14 +174,14 @@ def test_migrations_match_the_models() -> None:
 
 def test_compose_runs_all_of_the_house_and_looks_after_its_health() -> None:
     services = compose()
-    assert {"web", "worker", "beat", "postgres", "redis", "migrate"} <= set(services)
-    for name in ("web", "worker", "beat", "postgres", "redis"):
+    assert {"web", "worker", "worker-bulk", "beat", "postgres", "redis", "migrate"} <= set(services)
+    for name in ("web", "worker", "worker-bulk", "beat", "postgres", "redis"):
         assert "test" in services[name]["healthcheck"], name
-    for name in ("web", "worker", "beat", "migrate"):
+    for name in ("web", "worker", "worker-bulk", "beat", "migrate"):
         assert services[name]["environment"]["DEBUG"] == "False"
         assert set(services[name]["environment"]) <= env_example()
         assert services[name]["depends_on"]["postgres"] == {"condition": "service_healthy"}
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "worker", "worker-bulk", "beat"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 

@@ -30,7 +30,10 @@ from core.management.supervisor import Child, Supervisor
 # About five seconds on an idle machine; much longer on one that is busy with something else.
 READY_WITHIN_SECONDS = 120.0
 # What the environment may say about other services, and the demo does not follow.
-_FOREIGN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "EMAIL_URL", "SMS_PROVIDER", "WHATSAPP_PROVIDER")
+_FOREIGN = (
+    *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"),
+    *("SMS_PROVIDER", "WHATSAPP_PROVIDER", "EMAIL_PROVIDER", "EMAIL_URL"),
+)
 # The demo's own files in var/; the test databases beside them are left alone by --fresh.
 _FILES = ("agdar.sqlite3", "broker.sqlite3", "sandbox.sqlite3", "celerybeat-schedule")
 
@@ -120,13 +123,14 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
         "SMS_PROVIDER": "sandbox",
         "WHATSAPP_PROVIDER": "sandbox",
         "SANDBOX_URL": f"http://127.0.0.1:{sandbox}",
+        "EMAIL_PROVIDER": "smtp",
         "EMAIL_URL": f"smtp://127.0.0.1:{mail}",
         "BELL_POLL_MS": "2000",
     }
 
 
 def demo_children(environment: dict[str, str], port: int) -> list[Child]:
-    queues = ",".join(queue.name for queue in current_app.conf.task_queues)
+    queues = [queue.name for queue in current_app.conf.task_queues]
     python = sys.executable
     # Somebody may well try the demo as root in a container; Celery's sermon about it would bury the first lines.
     celery = [python, "-W", "ignore:You're running the worker", "-m", "celery", "--quiet", "--app", "agdar"]
@@ -138,8 +142,14 @@ def demo_children(environment: dict[str, str], port: int) -> list[Child]:
             *("--no-control-socket", "--log-level", "warning"),
         ],
         "worker": [
-            *(*celery, "worker", "--pool", "prefork", "--concurrency", "2", "--queues", queues),
+            *(*celery, "worker", "--pool", "prefork", "--concurrency", "2"),
+            *("--queues", ",".join(queue for queue in queues if queue != "bulk")),
             *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
+        ],
+        # A worker of its own, so that nobody's confirmation waits behind a bulk send.
+        "bulk": [
+            *(*celery, "worker", "--pool", "prefork", "--concurrency", "1", "--queues", "bulk"),
+            *("--hostname", "bulk@%h", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
         ],
         "beat": [*celery, "beat", "--loglevel", "WARNING"],
     }

@@ -13,11 +13,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext_noop
 
 from core.management.demo_data.build import Build
 from core.models import User
+from integrations import sms_providers
 from notifications import lifecycle
 from notifications.models import Message, MessageLog
 from notifications.states import RETRY_DELAYS, Channel, LogEvent, Reason, Status
@@ -25,7 +25,6 @@ from notifications.states import RETRY_DELAYS, Channel, LogEvent, Reason, Status
 # A part of an SMS, a WhatsApp message, in SAR: the order of magnitude of Saudi price lists.
 SMS_PART = Decimal("0.13500")
 WHATSAPP_MESSAGE = Decimal("0.04200")
-EMAIL_PROVIDER = "smtp"
 # So long after the deadline the sweeper finds a message that waits in vain.
 SWEPT = dt.timedelta(seconds=8)
 
@@ -118,11 +117,7 @@ class Timeline:
         if fate is Fate.TOO_LATE:
             self._too_late()
             return
-        self.message.provider = {
-            Channel.SMS: settings.SMS_PROVIDER,
-            Channel.WHATSAPP: settings.WHATSAPP_PROVIDER,
-            Channel.EMAIL: EMAIL_PROVIDER,
-        }[Channel(self.message.channel)]
+        self.message.provider = sms_providers.chosen(self.message.channel)
         self._wait(0.05, 1.8)
         self._row(LogEvent.SENDING, Status.SENDING)
         if outage is not None and self.message.channel == Channel.SMS:
