@@ -43,6 +43,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # Before everything that is there for people.
+    "core.middleware.MachineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -194,11 +196,12 @@ else:
     }
 
 # --- Messaging ------------------------------------------------------------------------------------------------------
-# Which adapter carries a channel: sandbox, twilio or unifonic (SMS only); email: smtp.
-SMS_PROVIDER = env.str("SMS_PROVIDER", default="sandbox" if DEBUG else "")
-WHATSAPP_PROVIDER = env.str("WHATSAPP_PROVIDER", default="sandbox" if DEBUG else "")
+# Which adapters carry a channel, the preferred first: sandbox, twilio or unifonic (SMS only); email: smtp, anymail.
+SMS_PROVIDER = env.list("SMS_PROVIDER", cast=str.strip, default=["sandbox"] if DEBUG else [])
+WHATSAPP_PROVIDER = env.list("WHATSAPP_PROVIDER", cast=str.strip, default=["sandbox"] if DEBUG else [])
+EMAIL_PROVIDER = env.list("EMAIL_PROVIDER", cast=str.strip, default=["smtp"])
 SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8025").rstrip("/")
-SANDBOX_ENABLED = DEBUG and "sandbox" in (SMS_PROVIDER, WHATSAPP_PROVIDER)
+SANDBOX_ENABLED = DEBUG and "sandbox" in SMS_PROVIDER + WHATSAPP_PROVIDER
 TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
 TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
 TWILIO_SMS_FROM = env.str("TWILIO_SMS_FROM", default="")
@@ -212,7 +215,15 @@ UNIFONIC_WEBHOOK_SECRET = env.str("UNIFONIC_WEBHOOK_SECRET", default="")
 EMAIL_URL = env.str("EMAIL_URL", default="smtp://127.0.0.1:8026" if DEBUG else "")
 if EMAIL_URL:
     vars().update(env.email_url_config(EMAIL_URL))
+# The whole of one mail, from the connection to the last reply: with the rest of its batch it ends within the lease.
 EMAIL_TIMEOUT = 15
+# Connections to the mail server that one process keeps open. Hosted services allow a client few at a time.
+EMAIL_CONNECTIONS = env.int("EMAIL_CONNECTIONS", default=5)
+# A mail service by HTTP instead of a mail server: its name in django-anymail and its settings there.
+ANYMAIL_ESP = env.str("ANYMAIL_ESP", default="")
+ANYMAIL = env.json("ANYMAIL", default={})
+# "user:password", which the service sends along when it reports; several of them, separated by commas, while it changes.
+ANYMAIL_WEBHOOK_SECRET = env.list("ANYMAIL_WEBHOOK_SECRET", cast=str.strip, default=[])
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Agdar <no-reply@agdar.example>")
 
 # --- Bell -----------------------------------------------------------------------------------------------------------

@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import get_connection
 
 from core.production import unsafe_settings
 from integrations import sms_providers
 from notifications.states import Channel
 
-_SETTING_OF = {Channel.SMS: "SMS_PROVIDER", Channel.WHATSAPP: "WHATSAPP_PROVIDER", Channel.EMAIL: "EMAIL_URL"}
+_SETTING_OF = {Channel.SMS: "SMS_PROVIDER", Channel.WHATSAPP: "WHATSAPP_PROVIDER", Channel.EMAIL: "EMAIL_PROVIDER"}
 _HELP = "See docs/operations.md and .env.example."
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # The setting that leads a provider's client to another address.
@@ -26,6 +28,7 @@ _ADDRESS_SETTING = {"twilio": "TWILIO_API_BASE_URL", "unifonic": "UNIFONIC_API_B
 
 def register_checks() -> None:
     checks.register(check_providers, checks.Tags.compatibility)
+    checks.register(check_mail_service, checks.Tags.compatibility)
     checks.register(check_public_address, checks.Tags.compatibility)
     checks.register(check_production, checks.Tags.security, deploy=True)
 
@@ -36,19 +39,36 @@ def check_providers(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _channel_errors(channel: Channel) -> Iterator[CheckMessage]:
-    name, setting = sms_providers.chosen(channel), _SETTING_OF[channel]
-    if not name:
-        return
-    if name not in sms_providers.ADAPTERS:
-        known = ", ".join(sorted(sms_providers.ADAPTERS))
-        yield Error(f"{setting} is “{name}”, which is no provider. There are: {known}.", hint=_HELP, id="agdar.E001")
-        return
-    adapter = sms_providers.adapter_class(name)
-    if channel not in adapter.channels:
-        yield Error(f"{setting} is “{name}”, which cannot send {channel.label}.", hint=_HELP, id="agdar.E002")
-        return
-    for missing in adapter.missing_settings(channel):
-        yield Error(f"{setting} is switched on (“{name}”), but {missing} is empty.", hint=_HELP, id="agdar.E003")
+    setting = _SETTING_OF[channel]
+    for name in sms_providers.chosen_all(channel):
+        if name not in sms_providers.ADAPTERS:
+            known = ", ".join(sorted(sms_providers.ADAPTERS))
+            what = f"{setting} names “{name}”, which is no provider. There are: {known}."
+            yield Error(what, hint=_HELP, id="agdar.E001")
+            continue
+        adapter = sms_providers.adapter_class(name)
+        if channel not in adapter.channels:
+            what = f"{setting} names “{name}”, which cannot send {channel.label}."
+            yield Error(what, hint=_HELP, id="agdar.E002")
+            continue
+        for missing in adapter.missing_settings(channel):
+            yield Error(f"{setting} names “{name}”, but {missing} is empty.", hint=_HELP, id="agdar.E003")
+
+
+def check_mail_service(**_kwargs: Any) -> list[CheckMessage]:
+    """The mail service is one that anymail knows, with the settings that anymail wants for it."""
+    if "anymail" not in sms_providers.chosen_all(Channel.EMAIL) or not settings.ANYMAIL_ESP:
+        return []
+    wrong = []
+    try:
+        get_connection(f"anymail.backends.{settings.ANYMAIL_ESP}.EmailBackend")
+    except ImportError:
+        wrong.append(f"ANYMAIL_ESP is “{settings.ANYMAIL_ESP}”, which django-anymail does not know or cannot load.")
+    except ImproperlyConfigured as error:
+        wrong.append(str(error))
+    if not all(":" in secret for secret in settings.ANYMAIL_WEBHOOK_SECRET):
+        wrong.append("ANYMAIL_WEBHOOK_SECRET must be “user:password”.")
+    return [Error(what, hint=_HELP, id="agdar.E005") for what in wrong]
 
 
 def check_public_address(**_kwargs: Any) -> list[CheckMessage]:
@@ -56,8 +76,12 @@ def check_public_address(**_kwargs: Any) -> list[CheckMessage]:
 
     A client that is led to this machine (a test double) can call back to anything on it.
     """
-    chosen = {sms_providers.chosen(channel) for channel in (Channel.SMS, Channel.WHATSAPP)} - {"", "sandbox"}
-    real = {name for name in chosen if not _is_this_machine(getattr(settings, _ADDRESS_SETTING.get(name, ""), ""))}
+    chosen = {name for channel in (Channel.SMS, Channel.WHATSAPP) for name in sms_providers.chosen_all(channel)}
+    real = {
+        name
+        for name in chosen - {"sandbox"}
+        if not _is_this_machine(getattr(settings, _ADDRESS_SETTING.get(name, ""), ""))
+    }
     if not real:
         return []
     address = urlsplit(settings.PUBLIC_BASE_URL)

@@ -1,6 +1,6 @@
-"""The providers' common shape: what goes out, what comes back, and what a failure means. And the registry.
+"""The providers' common base, and the registry. What goes out and comes back: ``integrations/providers/shapes.py``.
 
-An adapter is one file in ``integrations/providers``: its ``_send``, its ``_look_up``, and beside them two tables,
+An adapter is one file in ``integrations/providers``: how it sends, its ``_look_up``, and beside them two tables,
 the provider's status words and its error codes. This file and the adapters know HTTP and status codes; they must
 never import a model. How to add one: ``docs/adding-a-provider.md``.
 """
@@ -11,10 +11,10 @@ import datetime as dt
 import functools
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Any, ClassVar
 
 import structlog
@@ -22,100 +22,38 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_noop as _
 
+from integrations.providers.shapes import (
+    Accepted,
+    Brake,
+    Call,
+    CannotList,
+    ChannelDisabled,
+    Kind,
+    LookUp,
+    Outgoing,
+    ProviderError,
+    Rule,
+    Scope,
+)
 from notifications.states import Channel, Status
 
 log = structlog.get_logger(__name__)
 
 
-class Kind(StrEnum):
-    """What a failure means for the message. Everybody acts on this; nobody reads the provider's sentences."""
-
-    TRANSIENT = "transient"  # proven not accepted: try again later
-    NUMBER = "number"  # the address is dead
-    OPTED_OUT = "opted_out"  # the recipient said no, or blocked us
-    CONTENT = "content"  # this text will not go through, however often it is sent
-    CONFIGURATION = "configuration"  # our account or set-up: somebody has to look
-    AMBIGUOUS = "ambiguous"  # it may have been accepted: never send again before that is settled
-
-
-class ProviderError(Exception):
-    """A provider did not accept a message, or we cannot know.
-
-    ``code`` is the provider's own, ``detail`` our words for it without personal data, ``response`` raw ids and
-    codes, ``retry_after`` the seconds that the provider asked us to wait.
-    """
-
-    def __init__(
-        self,
-        kind: Kind,
-        *,
-        code: str = "",
-        detail: str = "",
-        response: Mapping[str, Any] | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(f"{kind.value} {code} {detail}".strip())
-        self.kind = kind
-        self.code = code
-        self.detail = detail
-        self.response = dict(response or {})
-        self.retry_after = retry_after
-
-    @property
-    def permanent(self) -> bool:
-        """Sending the same again later cannot help."""
-        return self.kind in (Kind.NUMBER, Kind.OPTED_OUT, Kind.CONTENT, Kind.CONFIGURATION)
-
-
-class ChannelDisabled(Exception):
-    """No provider carries this channel here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message as it leaves. ``to`` is E.164 or an email address; an empty ``sender`` is the provider's default."""
-
-    message_id: str
-    channel: str
-    to: str
-    sender: str
-    subject: str
-    body: str
-    language: str
-    callback_url: str
-    valid_seconds: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The provider took it. ``response`` holds ids and codes of the raw answer, never the text or the address."""
-
-    provider_message_id: str
-    status: Status = Status.SENT
-    segments: int | None = None
-    cost: Decimal | None = None
-    currency: str = ""
-    response: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class LookUp:
-    """What the provider knows about a message. ``status`` is its own word, for ``Provider.parse_status``."""
-
-    status: str
-    provider_message_id: str
-    error_code: str = ""
-    segments: int | None = None
-    cost: Decimal | None = None
-    currency: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One row of an adapter's error table."""
-
-    kind: Kind
-    why: str
+__all__ = [
+    "Accepted",
+    "Brake",
+    "Call",
+    "CannotList",
+    "ChannelDisabled",
+    "Kind",
+    "LookUp",
+    "Outgoing",
+    "Provider",
+    "ProviderError",
+    "Rule",
+    "Scope",
+]
 
 
 class Provider(ABC):
@@ -129,31 +67,52 @@ class Provider(ABC):
     statuses: ClassVar[Mapping[str, Status]] = {}
     # The provider's error code → what it means.
     errors: ClassVar[Mapping[str, Rule]] = {}
+    # It tells what a message cost when it is asked some minutes later: worth asking for that alone.
+    reports_prices: ClassVar[bool] = False
+    # Calls that one process makes at the same time.
+    max_in_flight: int = 10
 
     @classmethod
     def missing_settings(cls, channel: str) -> list[str]:  # noqa: ARG003  # for those with several channels
         """The settings that this adapter needs for the channel and that are empty."""
         return []
 
+    def rate_limit(self, channel: str, sender: str) -> float | None:
+        """The provider's documented messages a second for a sender. None: no limit known, or it queues for us."""
+        return None
+
     def send(self, outgoing: Outgoing) -> Accepted:
-        """Hands the message over once. Raises ProviderError; logs ids and the time it took, nothing else."""
-        began = time.perf_counter()
-        outcome, code = "accepted", ""
-        try:
-            return self._send(outgoing)
-        except ProviderError as error:
-            outcome, code = error.kind.value, error.code
-            raise
-        finally:
-            log.info(
-                "provider_called",
-                provider=self.name,
-                channel=outgoing.channel,
-                message_id=outgoing.message_id,
-                outcome=outcome,
-                code=code,
-                ms=round((time.perf_counter() - began) * 1000),
-            )
+        """Hands one message over once. Raises ProviderError."""
+        calls = self.send_many([outgoing])
+        if not calls:
+            raise ProviderError(Kind.TRANSIENT, code="held_back", detail=_("It waited too long for its turn."))
+        result = calls[0].result
+        if isinstance(result, ProviderError):
+            raise result from None  # what it came from may quote the message
+        return result
+
+    def send_many(self, outgoings: Sequence[Outgoing], *, until: float | None = None) -> list[Call]:
+        """Hands each message over once, ``max_in_flight`` at a time; the calls in the order in which they ended.
+
+        No call starts after ``until`` (monotonic clock): a call takes 20 s at most, and must end within the lease.
+
+        Never raises ProviderError: that is a result. What the brake held back was not called and is not in the list.
+        """
+        if not outgoings:
+            return []
+        calls = self._send_many(outgoings, Brake(until))
+        outcomes = Counter(
+            call.result.kind.value if isinstance(call.result, ProviderError) else "accepted" for call in calls
+        )
+        log.info(
+            "provider_called",
+            provider=self.name,
+            channel=outgoings[0].channel,
+            held_back=len(outgoings) - len(calls),
+            ms_max=max((call.milliseconds for call in calls), default=0),
+            **outcomes,
+        )
+        return calls
 
     def look_up(
         self,
@@ -164,8 +123,13 @@ class Provider(ABC):
         channel: str = Channel.SMS,
         body: str = "",
         provider_message_id: str = "",
+        known_ids: Collection[str] = (),
     ) -> LookUp | None:
-        """Asks what became of a message. None: it never arrived there. Raises ProviderError when nobody can tell."""
+        """Asks what became of a message. None: it never arrived there. Raises ProviderError when nobody can tell.
+
+        Without ``provider_message_id`` it is searched for; ``known_ids`` are the provider's ids of other messages and
+        attempts, which cannot be what is meant.
+        """
         return self._look_up(
             message_id=message_id,
             to=to,
@@ -173,7 +137,15 @@ class Provider(ABC):
             channel=channel,
             body=body,
             provider_message_id=provider_message_id,
+            known_ids=known_ids,
         )
+
+    def look_up_many(self, sent_after: dt.datetime, sent_before: dt.datetime) -> Iterator[LookUp]:
+        """What became of everything sent between two times. Raises CannotList, ProviderError.
+
+        What it does not yield is not proven absent: the provider may list it later, or the list was too long.
+        """
+        raise CannotList(self.name)
 
     def parse_status(self, word: str) -> Status | None:
         """Our status for the provider's word; None, and a loud line in the log, for a word nobody has seen yet."""
@@ -201,30 +173,82 @@ class Provider(ABC):
         if rule is None:
             log.error("provider_code_unknown", provider=self.name, code=code[:40])
             rule = Rule(Kind.TRANSIENT, _("The provider refused with a code that is not in our table."))
-        return ProviderError(rule.kind, code=code, detail=rule.why, response=response, retry_after=retry_after)
+        return ProviderError(
+            rule.kind, code=code, detail=rule.why, response=response, retry_after=retry_after, scope=rule.scope
+        )
 
-    @abstractmethod
-    def _send(self, outgoing: Outgoing) -> Accepted: ...
+    def _send(self, outgoing: Outgoing) -> Accepted:
+        """One blocking call. Raises ProviderError. Not needed by an adapter with its own ``_send_many``."""
+        raise NotImplementedError
+
+    def _send_many(self, outgoings: Sequence[Outgoing], brake: Brake) -> list[Call]:
+        """For adapters with a blocking ``_send``: threads."""
+
+        def call(outgoing: Outgoing) -> Call | None:
+            return None if brake.is_on else timed(self._send, outgoing, brake)
+
+        if len(outgoings) == 1:
+            calls: list[Call | None] = [call(outgoings[0])]
+        else:
+            with ThreadPoolExecutor(min(self.max_in_flight, len(outgoings))) as pool:
+                calls = list(pool.map(call, outgoings))
+        return [one for one in calls if one is not None]
 
     @abstractmethod
     def _look_up(
-        self, *, message_id: str, to: str, sent_after: dt.datetime, channel: str, body: str, provider_message_id: str
+        self,
+        *,
+        message_id: str,
+        to: str,
+        sent_after: dt.datetime,
+        channel: str,
+        body: str,
+        provider_message_id: str,
+        known_ids: Collection[str],
     ) -> LookUp | None: ...
 
 
 # --- What adapters share ---------------------------------------------------------------------------------------------
 
 
+def timed(send: Callable[[Outgoing], Accepted], outgoing: Outgoing, brake: Brake) -> Call:
+    """Calls ``send`` and notes its result. A fault of our own code proves nothing: the message may have left."""
+    began = time.perf_counter()
+    result: Accepted | ProviderError
+    try:
+        result = send(outgoing)
+    except ProviderError as error:
+        result = error
+    except Exception as error:  # noqa: BLE001  # the other calls of the batch must not be lost with this one
+        result = crashed(error)
+    brake.note(result)
+    return Call(outgoing, result, round((time.perf_counter() - began) * 1000))
+
+
+def crashed(error: Exception) -> ProviderError:
+    """The result of a call in which our own code failed. Its text may quote the message, so only its type is told."""
+    log.error("adapter_crashed", error=type(error).__name__)
+    return ProviderError(
+        Kind.AMBIGUOUS, code=type(error).__name__, detail=_("Our own program failed while it was handing over.")
+    )
+
+
 def empty_settings(*names: str) -> list[str]:
     return [name for name in names if not getattr(settings, name)]
 
 
+# No message has more parts or costs more, in any currency; and the columns hold it.
+_COUNT_AT_MOST = 1000
+_COST_AT_MOST = 10_000
+
+
 def to_count(value: object) -> int | None:
-    """A count as providers write it, often as text. 0 means "not known yet", so it is None."""
+    """A count as providers write it, often as text. 0 means "not known yet", so it is None; so is nonsense."""
     try:
-        return int(str(value)) or None
+        count = int(str(value))
     except ValueError:
         return None
+    return count if 0 < count <= _COUNT_AT_MOST else None
 
 
 def to_cost(value: object) -> Decimal | None:
@@ -233,7 +257,7 @@ def to_cost(value: object) -> Decimal | None:
         cost = abs(Decimal(str(value)))
     except InvalidOperation:
         return None
-    return cost if cost.is_finite() and cost else None
+    return cost if cost.is_finite() and 0 < cost < _COST_AT_MOST else None
 
 
 # --- Registry --------------------------------------------------------------------------------------------------------
@@ -243,6 +267,7 @@ ADAPTERS: dict[str, str] = {
     "sandbox": "integrations.providers.sandbox.SandboxProvider",
     "unifonic": "integrations.providers.unifonic.UnifonicProvider",
     "smtp": "integrations.providers.smtp_email.SmtpEmailProvider",
+    "anymail": "integrations.providers.anymail_email.AnymailEmailProvider",
 }
 
 
@@ -258,25 +283,39 @@ def get(name: str) -> Provider:
     return adapter_class(name)()
 
 
-def chosen(channel: str) -> str:
-    """The name of the provider that the settings choose for a channel; empty when it is switched off."""
+def chosen_all(channel: str) -> list[str]:
+    """The names of the providers that the settings choose for a channel, the preferred first; empty: switched off."""
     names = {
         Channel.SMS: settings.SMS_PROVIDER,
         Channel.WHATSAPP: settings.WHATSAPP_PROVIDER,
-        Channel.EMAIL: "smtp" if settings.EMAIL_URL else "",
+        # Email is switched on by the address of a mail server, or by a service that needs none.
+        Channel.EMAIL: [name for name in settings.EMAIL_PROVIDER if name != "smtp" or settings.EMAIL_URL],
     }
-    return str(names[Channel(channel)])
+    return list(dict.fromkeys(names[Channel(channel)]))
+
+
+def chosen(channel: str) -> str:
+    """The name of the provider that the settings prefer for a channel; empty when it is switched off."""
+    return next(iter(chosen_all(channel)), "")
+
+
+def providers_for(channel: str) -> list[Provider]:
+    """The adapters that can carry a channel, the preferred first. ``manage.py check`` says what others lack."""
+    return [get(name) for name in chosen_all(channel) if _can_carry(name, channel)]
 
 
 def provider_for(channel: str) -> Provider:
-    """The adapter that carries a channel. Raises ChannelDisabled; ``manage.py check`` says what is missing."""
-    name = chosen(channel)
+    """The adapter that is preferred for a channel. Raises ChannelDisabled when there is none."""
+    for provider in providers_for(channel):
+        return provider
+    raise ChannelDisabled(channel)
+
+
+def _can_carry(name: str, channel: str) -> bool:
     if name not in ADAPTERS:
-        raise ChannelDisabled(channel)
+        return False
     adapter = adapter_class(name)
-    if channel not in adapter.channels or adapter.missing_settings(channel):
-        raise ChannelDisabled(channel)
-    return get(name)
+    return channel in adapter.channels and not adapter.missing_settings(channel)
 
 
 def forget(**_signal: object) -> None:

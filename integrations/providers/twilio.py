@@ -1,14 +1,15 @@
-"""Twilio: SMS and WhatsApp by the official SDK. Statuses and error codes: ``twilio_codes.py``.
+"""Twilio: SMS and WhatsApp. Statuses and error codes: ``twilio_codes.py``.
 
-Three traps of the SDK that this file closes: it has no timeout of its own, its exceptions hold no headers (so no
-Retry-After), and a broken connection is not one of its exceptions but one of requests' or json's.
+Sends go over pooled connections with the SDK's own request shape (``docs/adr/0010-pooled-sends.md``), questions by
+the SDK itself. Three traps of the SDK that this file closes: it has no timeout of its own, its exceptions hold no
+headers (so no Retry-After), and a broken connection is not one of its exceptions but one of requests'.
 """
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -16,33 +17,43 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from django.conf import settings
 from django.utils.translation import gettext_noop as _
-from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
 from integrations.providers import http, twilio_codes
+from integrations.providers.async_http import AsyncProvider
 from integrations.sms_providers import (
     Accepted,
     Kind,
     LookUp,
     Outgoing,
-    Provider,
     ProviderError,
+    Scope,
     empty_settings,
+    log,
     to_cost,
     to_count,
 )
 from notifications.states import Channel
 
+_API = "https://api.twilio.com"
 # Twilio's limit for ValidityPeriod, and what it recommends at least.
 _VALID_AT_MOST, _VALID_AT_LEAST = 36_000, 6
 # How far our clock and Twilio's may differ when a message is looked for by its time.
 _CLOCKS_DIFFER = dt.timedelta(minutes=2)
 # Messages to one number that a look-up reads before it gives up. A patient gets a handful a week.
 _LOOK_AT = 200
-# Answers after which Twilio may have accepted the message all the same.
-_MAYBE_ACCEPTED = {500, 502, 503, 504}
+# Pages of a thousand that one listing reads: more than any clinic sends between two listings.
+_PAGE, _PAGES = 1000, 100
+# Messages a second. WhatsApp: twilio.com/docs/whatsapp/api, "80 messages per second per sender". SMS senders have
+# limits too, but Twilio queues for them up to ten hours and says 21611 when even that is full.
+RATE_LIMITS = {Channel.WHATSAPP: 80.0}
+# Answers about the account rather than about the message, when no code says more.
+_ACCOUNT_REFUSED = {401, 403, 404}
+# The columns of ours that keep them are as long.
+_SID_AT_MOST = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +68,8 @@ class Account:
     messaging_service: str = ""
 
 
-class _TooManyRequests(Exception):
-    """HTTP 429, with the header that the SDK's own exception would lose."""
+class _Refused(Exception):
+    """Any answer but success, whole: the SDK's own exceptions would lose its headers."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -70,7 +81,7 @@ class _UnreadableAnswer(Exception):
 
 
 # What a call of the SDK may raise.
-_FAILURES = (_TooManyRequests, _UnreadableAnswer, TwilioException, requests.RequestException)
+_FAILURES = (_Refused, _UnreadableAnswer, TwilioException, requests.RequestException)
 
 
 class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
@@ -89,19 +100,14 @@ class _HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no typ
             path = self._base.path.rstrip("/") + there.path
             url = urlunsplit((self._base.scheme, self._base.netloc, path, there.query, ""))
         response = super().request(method, url, *args, **kwargs)
-        if response.status_code == 429:
-            raise _TooManyRequests(response)
-        if 200 <= response.status_code < 300:
-            try:
-                answer = json.loads(response.text)
-            except ValueError:
-                raise _UnreadableAnswer from None
-            if not isinstance(answer, dict):
-                raise _UnreadableAnswer
+        if not 200 <= response.status_code < 300:
+            raise _Refused(response)
+        if http.json_object(response.text) is None:
+            raise _UnreadableAnswer
         return response
 
 
-class TwilioProvider(Provider):
+class TwilioProvider(AsyncProvider):
     """Set up by ``TWILIO_*``. A sender that starts with MG is a Messaging Service."""
 
     name = "twilio"
@@ -109,6 +115,10 @@ class TwilioProvider(Provider):
     webhook = "twilio"
     statuses = twilio_codes.STATUSES
     errors = twilio_codes.ERRORS
+    # Some minutes after the sending; no call-back carries it.
+    reports_prices = True
+    # Twilio answers in 100 to 200 ms, so a hundred carry 500 to 1,000 messages a second; more at once earn a 20429.
+    max_in_flight = 100
 
     def __init__(self) -> None:
         self.account = self.settings_account()
@@ -118,6 +128,14 @@ class TwilioProvider(Provider):
             http_client=_HttpClient(self.account.base_url),
             # Not empty, or the SDK would read TWILIO_REGION and TWILIO_EDGE of the machine's environment.
             environment={"agdar": "reads its settings in one place"},
+        )
+        credentials = base64.b64encode(f"{self.account.sid}:{self.account.token}".encode()).decode()
+        super().__init__(
+            f"{self.account.base_url.rstrip('/') or _API}/2010-04-01/Accounts/{self.account.sid}/Messages.json",
+            {
+                **self._client.get_headers("POST", {"Accept": "application/json"}),
+                "Authorization": f"Basic {credentials}",
+            },
         )
 
     @classmethod
@@ -134,54 +152,96 @@ class TwilioProvider(Provider):
             whatsapp_from=settings.TWILIO_WHATSAPP_FROM,
         )
 
-    def _send(self, outgoing: Outgoing) -> Accepted:
-        fields: dict[str, Any] = {"to": _address(outgoing.to, outgoing.channel), "body": outgoing.body}
-        fields |= self._sender(outgoing)
+    def rate_limit(self, channel: str, sender: str) -> float | None:
+        return RATE_LIMITS.get(Channel(channel))
+
+    def _form(self, outgoing: Outgoing) -> dict[str, str]:
+        """As the SDK's ``messages.create`` sends it."""
+        form = {"To": _address(outgoing.to, outgoing.channel), "Body": outgoing.body}
+        form |= self._sender(outgoing)
         if outgoing.callback_url:
-            fields["status_callback"] = outgoing.callback_url
+            form["StatusCallback"] = outgoing.callback_url
         if outgoing.valid_seconds is not None:
-            fields["validity_period"] = min(_VALID_AT_MOST, max(_VALID_AT_LEAST, outgoing.valid_seconds))
-        try:
-            message = self._client.messages.create(**fields)
-        except _FAILURES as error:
-            raise self._error(error) from None  # theirs quotes numbers and texts
-        if not message.sid:
-            raise ProviderError(Kind.AMBIGUOUS, code="no_sid", detail=_("Twilio's answer names no message."))
+            form["ValidityPeriod"] = str(min(_VALID_AT_MOST, max(_VALID_AT_LEAST, outgoing.valid_seconds)))
+        return form
+
+    def _read(self, status: int, headers: Mapping[str, str], body: bytes) -> Accepted | ProviderError:
+        answer = http.json_object(body)
+        if not 200 <= status < 300:
+            return self._refusal(status, headers, answer)
+        if answer is None:
+            return _unreadable()
+        sid = answer.get("sid")
+        if not isinstance(sid, str) or not 0 < len(sid) <= _SID_AT_MOST:
+            return ProviderError(Kind.AMBIGUOUS, code="no_sid", detail=_("Twilio's answer names no message."))
+        cost = to_cost(answer.get("price"))
         return Accepted(
-            provider_message_id=message.sid,
-            segments=to_count(message.num_segments),
-            cost=to_cost(message.price),
-            currency=(message.price_unit or "").upper() if to_cost(message.price) else "",
-            response={"sid": message.sid, "status": message.status, "num_segments": message.num_segments},
+            provider_message_id=sid,
+            segments=to_count(answer.get("num_segments")),
+            cost=cost,
+            currency=_currency(answer.get("price_unit")) if cost else "",
+            response={"sid": sid, "status": answer.get("status"), "num_segments": answer.get("num_segments")},
         )
 
     def _sender(self, outgoing: Outgoing) -> dict[str, str]:
         is_whatsapp = outgoing.channel == Channel.WHATSAPP
         sender = outgoing.sender or (self.account.whatsapp_from if is_whatsapp else self.account.sms_from)
         if sender.startswith("MG"):
-            return {"messaging_service_sid": sender}
-        fields = {"from_": _address(sender, outgoing.channel)} if sender else {}
+            return {"MessagingServiceSid": sender}
+        fields = {"From": _address(sender, outgoing.channel)} if sender else {}
         if self.account.messaging_service:
-            fields["messaging_service_sid"] = self.account.messaging_service
+            fields["MessagingServiceSid"] = self.account.messaging_service
         return fields
 
     def _look_up(
-        self, *, message_id: str, to: str, sent_after: dt.datetime, channel: str, body: str, provider_message_id: str
+        self,
+        *,
+        message_id: str,
+        to: str,
+        sent_after: dt.datetime,
+        channel: str,
+        body: str,
+        provider_message_id: str,
+        known_ids: Collection[str],
     ) -> LookUp | None:
         try:
             if provider_message_id:
                 return _found(self._client.messages(provider_message_id).fetch())
-            return self._look_for(_address(to, channel), body, sent_after - _CLOCKS_DIFFER)
+            return self._look_for(_address(to, channel), body, sent_after - _CLOCKS_DIFFER, known_ids)
         except _FAILURES as error:
-            if provider_message_id and isinstance(error, TwilioRestException) and error.status == 404:
-                return None
-            raise self._error(error) from None  # theirs quotes numbers and texts
+            failure = self._error(error)
+        # Twilio's own word, not that of something in between which answers 404 to everything.
+        if provider_message_id and (failure.response.get("status"), failure.code) == (404, "20404"):
+            return None
+        raise failure
 
-    def _look_for(self, address: str, body: str, after: dt.datetime) -> LookUp | None:
+    def look_up_many(self, sent_after: dt.datetime, sent_before: dt.datetime) -> Iterator[LookUp]:
+        """The newest first. A message that still waits at Twilio has no DateSent, so it is not among them."""
+        seen = 0
+        try:
+            for message in self._client.messages.stream(
+                # The SDK writes a "Z" behind any time without converting it.
+                date_sent_after=sent_after.astimezone(dt.UTC),
+                date_sent_before=sent_before.astimezone(dt.UTC),
+                limit=_PAGE * _PAGES,
+                page_size=_PAGE,
+            ):
+                seen += 1
+                if (message.direction or "").startswith("outbound"):
+                    yield _found(message)
+        except _FAILURES as error:
+            failure = self._error(error)
+        else:
+            if seen >= _PAGE * _PAGES:
+                log.warning("provider_list_too_long", provider=self.name, listed=seen)
+            return
+        raise failure
+
+    def _look_for(self, address: str, body: str, after: dt.datetime, known_ids: Collection[str]) -> LookUp | None:
         """By number and exact text: Twilio's list holds no id of ours.
 
         DateSent is not asked for: a message that still waits at Twilio has none, and taking it for absent would
-        send it twice. The newest match counts; older ones are earlier attempts.
+        send it twice. The newest match that is not known counts.
         """
         if not body:
             raise ProviderError(Kind.AMBIGUOUS, code="no_text", detail=_("Without its text it cannot be found."))
@@ -190,34 +250,49 @@ class TwilioProvider(Provider):
             seen += 1
             if message.date_created is not None and message.date_created < after:
                 return None
-            if message.body == body and (message.direction or "").startswith("outbound"):
+            is_outbound = (message.direction or "").startswith("outbound")
+            if message.body == body and is_outbound and message.sid not in known_ids:
                 return _found(message)
         if seen >= _LOOK_AT:
             raise ProviderError(Kind.AMBIGUOUS, code="too_many", detail=_("Too many messages went to this number."))
         return None
 
     def _error(self, error: Exception) -> ProviderError:
-        if isinstance(error, _TooManyRequests):
-            return self._too_many(error.response)
+        """What a failed question means."""
+        if isinstance(error, _Refused):
+            response = error.response
+            return self._refusal(response.status_code, response.headers or {}, http.json_object(response.text))
         if isinstance(error, requests.RequestException):
             return http.unanswered(error)
-        if not isinstance(error, TwilioRestException | TwilioServiceException):
-            return ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail=_("Twilio's answer could not be read."))
-        code = str(error.code or error.status)
-        response = {"status": error.status, "code": code}
-        if error.status in _MAYBE_ACCEPTED:
+        return _unreadable()
+
+    def _refusal(self, status: int, headers: Mapping[str, str], answer: Mapping[str, Any] | None) -> ProviderError:
+        """The one reading of an answer that is no success."""
+        told = str((answer or {}).get("code") or "")
+        code = told if told.isdecimal() else str(status)
+        response = {"status": status, "code": code}
+        if status >= 500:
             why = self.explain(code) or _("Twilio failed and may have accepted the message.")
             return ProviderError(Kind.AMBIGUOUS, code=code, detail=why, response=response)
+        if status < 400:
+            return http.redirected(status)
+        if status == 429:
+            # Of whatever kind: not processed, so it is safe to try again.
+            is_known = code in self.errors and self.errors[code].kind is Kind.TRANSIENT
+            wait = http.retry_after(headers)
+            return self.refused(code if is_known else "20429", response=response, retry_after=wait)
+        if status in _ACCOUNT_REFUSED and code not in self.errors and (code == str(status) or status == 401):
+            detail = _("Twilio refused our account.")
+            return ProviderError(Kind.CONFIGURATION, code=code, detail=detail, response=response, scope=Scope.ACCOUNT)
         return self.refused(code, response=response)
 
-    def _too_many(self, response: Response) -> ProviderError:
-        """429 of either kind (20429, 21611): not processed, so it is safe to try again."""
-        headers: Mapping[str, str] = response.headers or {}
-        try:
-            retry_after: float | None = float(headers.get("Retry-After", ""))
-        except ValueError:
-            retry_after = None
-        return self.refused("20429", response={"status": 429}, retry_after=retry_after)
+
+def _unreadable() -> ProviderError:
+    return ProviderError(Kind.AMBIGUOUS, code="bad_answer", detail=_("Twilio's answer could not be read."))
+
+
+def _currency(word: object) -> str:
+    return str(word or "")[:3].upper()
 
 
 def _address(number: str, channel: str) -> str:
@@ -231,5 +306,6 @@ def _found(message: Any) -> LookUp:
         error_code=str(message.error_code or ""),
         segments=to_count(message.num_segments),
         cost=to_cost(message.price),
-        currency=(message.price_unit or "").upper() if to_cost(message.price) else "",
+        currency=_currency(message.price_unit) if to_cost(message.price) else "",
+        created_at=message.date_created,
     )

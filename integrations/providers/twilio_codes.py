@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop as _
 
-from integrations.sms_providers import Kind, Rule
+from integrations.sms_providers import Kind, Rule, Scope
 from notifications.states import Status
 
 # accepted, scheduled, queued and sending are on the way: accepted by Twilio, by no carrier yet.
@@ -70,41 +70,6 @@ _BY_KIND: dict[Kind, dict[str, str]] = {
         "63049": _("WhatsApp's limit of marketing messages to this recipient is reached."),
         "63052": _("The WhatsApp template is of a kind that is no longer supported."),
     },
-    Kind.CONFIGURATION: {
-        "20003": _("Twilio refused our credentials."),
-        "20005": _("The Twilio account is not active."),
-        "20403": _("Twilio forbids this to our account."),
-        "20404": _("Twilio does not know this address."),
-        "21212": _("The sender is not valid."),
-        "21408": _("This country is not enabled in the Twilio account."),
-        "21603": _("The sender is missing."),
-        "21604": _("The recipient is missing."),
-        "21606": _("The sender cannot send messages."),
-        "21608": _("A trial account may only write to verified numbers."),
-        "21609": _("The address for status call-backs is not valid."),
-        "21612": _("This sender cannot reach this recipient."),
-        "21659": _("The sender is not a Twilio number."),
-        "21660": _("The sender belongs to another account."),
-        "21661": _("The sender cannot send SMS."),
-        "21701": _("The Messaging Service does not exist."),
-        "21703": _("The Messaging Service has no sender."),
-        "21705": _("The Messaging Service is not valid."),
-        "30002": _("The Twilio account is suspended."),
-        "30018": _("The sender name is not registered."),
-        "30032": _("The sender is not verified."),
-        "30033": _("The sender's campaign is suspended."),
-        "30034": _("The sender is not registered."),
-        "30037": _("The Twilio account is disabled."),
-        "30040": _("The sender name is not registered with the carrier."),
-        "30042": _("A generic sender name is not allowed."),
-        "63001": _("WhatsApp refused the sender's credentials."),
-        "63002": _("WhatsApp does not know the sender."),
-        "63007": _("There is no WhatsApp sender of this number."),
-        "63008": _("The WhatsApp sender is set up wrongly."),
-        "63020": _("Meta refused the WhatsApp business account."),
-        "63051": _("The WhatsApp business account is locked."),
-        "63112": _("The WhatsApp business account is disabled."),
-    },
     Kind.TRANSIENT: {
         # "Never processed and always safe to retry."
         "20429": _("Too many requests at once."),
@@ -141,4 +106,50 @@ _BY_KIND: dict[Kind, dict[str, str]] = {
     },
 }
 
-ERRORS: dict[str, Rule] = {code: Rule(kind, why) for kind, codes in _BY_KIND.items() for code, why in codes.items()}
+# CONFIGURATION, by what it concerns.
+_BY_SCOPE: dict[Scope, dict[str, str]] = {
+    Scope.ACCOUNT: {
+        "20003": _("Twilio refused our credentials."),
+        "20005": _("The Twilio account is not active."),
+        "20403": _("Twilio forbids this to our account."),
+        "20404": _("Twilio does not know this address."),
+        "30002": _("The Twilio account is suspended."),
+        "30037": _("The Twilio account is disabled."),
+        "63020": _("Meta refused the WhatsApp business account."),
+        "63051": _("The WhatsApp business account is locked."),
+        "63112": _("The WhatsApp business account is disabled."),
+    },
+    Scope.SENDER: {
+        "21212": _("The sender is not valid."),
+        "21603": _("The sender is missing."),
+        "21606": _("The sender cannot send messages."),
+        "21659": _("The sender is not a Twilio number."),
+        "21660": _("The sender belongs to another account."),
+        "21661": _("The sender cannot send SMS."),
+        "21701": _("The Messaging Service does not exist."),
+        "21703": _("The Messaging Service has no sender."),
+        "21705": _("The Messaging Service is not valid."),
+        "30018": _("The sender name is not registered."),
+        "30032": _("The sender is not verified."),
+        "30033": _("The sender's campaign is suspended."),
+        "30034": _("The sender is not registered."),
+        "30040": _("The sender name is not registered with the carrier."),
+        "30042": _("A generic sender name is not allowed."),
+        "63001": _("WhatsApp refused the sender's credentials."),
+        "63002": _("WhatsApp does not know the sender."),
+        "63007": _("There is no WhatsApp sender of this number."),
+        "63008": _("The WhatsApp sender is set up wrongly."),
+    },
+    Scope.MESSAGE: {
+        "21408": _("This country is not enabled in the Twilio account."),
+        "21604": _("The recipient is missing."),
+        "21608": _("A trial account may only write to verified numbers."),
+        "21609": _("The address for status call-backs is not valid."),
+        "21612": _("This sender cannot reach this recipient."),
+    },
+}
+
+ERRORS: dict[str, Rule] = {
+    **{code: Rule(kind, why) for kind, codes in _BY_KIND.items() for code, why in codes.items()},
+    **{code: Rule(Kind.CONFIGURATION, why, scope) for scope, codes in _BY_SCOPE.items() for code, why in codes.items()},
+}

@@ -25,13 +25,13 @@ def test_the_demo_as_it_comes_has_no_error(settings: Any) -> None:
 
 
 def test_a_provider_that_does_not_exist_is_named_with_those_that_do(settings: Any) -> None:
-    settings.SMS_PROVIDER = "pigeon"
+    settings.SMS_PROVIDER = ["twilio", "pigeon"]
     assert "pigeon" in provider_errors()["agdar.E001"]
     assert "unifonic" in provider_errors()["agdar.E001"]
 
 
 def test_a_provider_must_be_able_to_carry_the_channel(settings: Any) -> None:
-    settings.WHATSAPP_PROVIDER = "unifonic"
+    settings.WHATSAPP_PROVIDER = ["unifonic"]
     assert "WHATSAPP_PROVIDER" in provider_errors()["agdar.E002"]
 
 
@@ -40,7 +40,7 @@ def test_a_provider_must_be_able_to_carry_the_channel(settings: Any) -> None:
     [("twilio", "TWILIO_AUTH_TOKEN"), ("unifonic", "UNIFONIC_WEBHOOK_SECRET"), ("sandbox", "SANDBOX_URL")],
 )
 def test_a_missing_variable_is_named(settings: Any, provider: str, missing: str) -> None:
-    settings.SMS_PROVIDER = provider
+    settings.SMS_PROVIDER = ["sandbox", provider]
     for name in (
         "TWILIO_ACCOUNT_SID",
         "TWILIO_AUTH_TOKEN",
@@ -55,7 +55,8 @@ def test_a_missing_variable_is_named(settings: Any, provider: str, missing: str)
 
 
 def test_a_channel_that_is_switched_off_needs_nothing(settings: Any) -> None:
-    settings.SMS_PROVIDER = settings.WHATSAPP_PROVIDER = settings.EMAIL_URL = ""
+    settings.SMS_PROVIDER = settings.WHATSAPP_PROVIDER = []
+    settings.EMAIL_URL = ""
     assert provider_errors() == {}
 
 
@@ -69,7 +70,7 @@ def test_a_channel_that_is_switched_off_needs_nothing(settings: Any) -> None:
     ],
 )
 def test_a_real_provider_must_be_able_to_call_back(settings: Any, address: str, is_good: bool) -> None:
-    settings.SMS_PROVIDER, settings.PUBLIC_BASE_URL = "twilio", address
+    settings.SMS_PROVIDER, settings.PUBLIC_BASE_URL = ["twilio"], address
     assert (checks.check_public_address() == []) is is_good
 
 
@@ -77,8 +78,8 @@ SAFE = {
     "DEBUG": False,
     "SECRET_KEY": "own",
     "DEFAULT_SECRET_KEY": "default",
-    "SMS_PROVIDER": "twilio",
-    "WHATSAPP_PROVIDER": "",
+    "SMS_PROVIDER": ["twilio", "unifonic"],
+    "WHATSAPP_PROVIDER": [],
     "DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql"}},
     "CELERY_BROKER_URL": "redis://redis:6379/0",
 }
@@ -88,8 +89,8 @@ SAFE = {
     ("change", "identity"),
     [
         ({"SECRET_KEY": "default"}, "agdar.E010"),
-        ({"SMS_PROVIDER": "sandbox"}, "agdar.E011"),
-        ({"WHATSAPP_PROVIDER": "sandbox"}, "agdar.E011"),
+        ({"SMS_PROVIDER": ["twilio", "sandbox"]}, "agdar.E011"),
+        ({"WHATSAPP_PROVIDER": ["sandbox"]}, "agdar.E011"),
         ({"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3"}}}, "agdar.E012"),
         ({"CELERY_BROKER_URL": "sqlite:////x"}, "agdar.E013"),
     ],
@@ -103,7 +104,7 @@ def test_production_refuses_what_is_good_for_the_demo_only(change: dict[str, Any
 
 
 def test_the_deployment_check_shows_the_same(settings: Any) -> None:
-    settings.SMS_PROVIDER = "sandbox"
+    settings.SMS_PROVIDER = ["sandbox"]
     assert "agdar.E011" in {error.id for error in checks.check_production()}
 
 
@@ -128,7 +129,7 @@ def test_a_production_process_really_does_not_start() -> None:
 
 
 def test_a_client_that_is_led_to_this_machine_can_call_back_to_it(settings: Any) -> None:
-    settings.SMS_PROVIDER, settings.PUBLIC_BASE_URL = "twilio", "http://127.0.0.1:8000"
+    settings.SMS_PROVIDER, settings.PUBLIC_BASE_URL = ["twilio"], "http://127.0.0.1:8000"
     assert checks.check_public_address() != []
     settings.TWILIO_API_BASE_URL = "http://127.0.0.1:9000"
     assert checks.check_public_address() == []

@@ -331,6 +331,7 @@ def test_a_drain_sends_all_that_is_due_in_its_lane_and_nothing_of_the_others(
     clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "BATCH", 10)
+    monkeypatch.setattr(delivery, "QUICK_SECONDS", 0)
     mine, other = queue_many(clinic, 25), queue(clinic, lane=Lane.BULK)
     assert drain(Lane.TRANSACTIONAL) == {"accepted": 25, "left": 0}
     assert provider.batches == [10, 10, 5]
@@ -494,3 +495,9 @@ def test_a_process_that_was_frozen_after_its_claim_calls_nobody(
     deliver(message.pk)
     assert provider.calls == []
     assert again(message).status == Status.QUEUED
+
+
+def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> None:
+    assert [delivery._next_size(100, took) for took in (0.1, 0.7, 5.0)] == [200, 100, 50]
+    assert delivery._next_size(delivery.MOST, 0.1) == delivery.MOST
+    assert delivery._next_size(delivery.LEAST, 20.0) == delivery.LEAST

@@ -11,12 +11,12 @@ from django.utils import timezone
 from integrations.providers.unifonic import UnifonicProvider
 from integrations.sandbox import account
 from integrations.sandbox.server import SandboxServer
-from integrations.sms_providers import Kind, LookUp, ProviderError
+from integrations.sms_providers import CannotList, Kind, LookUp, ProviderError, Scope
+from integrations.tests.http_double import Answer, Double, double, unifonic
 from integrations.tests.sandbox_fixtures import NUMBER, listener, outgoing, sandbox, wait_for
 from notifications.states import Status
 
-__all__ = ["listener", "sandbox"]
-URL = "https://el.cloud.unifonic.com/rest/SMS/messages"
+__all__ = ["double", "listener", "sandbox", "unifonic"]
 
 
 @pytest.fixture(autouse=True)
@@ -81,44 +81,69 @@ def test_a_provider_that_is_down_was_never_reached(settings: Any) -> None:
     assert failure(UnifonicProvider()).kind is Kind.TRANSIENT
 
 
-@responses.activate
-def test_text_and_credentials_go_in_the_body_and_the_call_back_carries_our_key() -> None:
-    responses.post(
-        URL, json={"success": True, "errorCode": "ER-00", "data": {"MessageID": 42000000000001, "Cost": 0.1}}
-    )
-    accepted = UnifonicProvider().send(outgoing(callback_url="https://a.example/webhooks/unifonic/status/x/"))
-    request = responses.calls[0].request
-    assert request.url == URL
-    assert "AppSid=" in str(request.body)
-    assert "Recipient=966501234567" in str(request.body)
-    assert "status%2Fx%2F%3Fkey%3Dsecret" in str(request.body)
+def test_text_and_credentials_go_in_the_body_and_the_call_back_carries_our_key(unifonic: Double) -> None:
+    unifonic.answer = Answer(200, {"success": True, "data": {"MessageID": 42000000000001, "Cost": 0.1}})
+    url = "https://a.example/webhooks/unifonic/status/x/"
+    accepted = UnifonicProvider().send(outgoing(callback_url=url))
+    request = unifonic.requests[0]
+    assert request.path == "/rest/SMS/messages"
+    assert request.form == {
+        "AppSid": "app",
+        "responseType": "JSON",
+        "SenderID": "NOOR",
+        "Recipient": "966501234567",
+        "Body": outgoing().body,
+        "CorrelationID": outgoing().message_id,
+        "statusCallback": f"{url}?key=secret",
+    }
     assert (accepted.provider_message_id, str(accepted.cost)) == ("42000000000001", "0.1")
 
 
-@responses.activate
-def test_a_call_back_address_that_unifonic_would_refuse_is_left_out() -> None:
-    responses.post(URL, json={"success": "true", "data": {"MessageID": 1}})
+def test_our_key_joins_what_the_call_back_already_asks_for(unifonic: Double) -> None:
+    UnifonicProvider().send(outgoing(callback_url="https://a.example/x/?attempt=2"))
+    assert unifonic.requests[0].form["statusCallback"] == "https://a.example/x/?attempt=2&key=secret"
+
+
+def test_a_call_back_address_that_unifonic_would_refuse_is_left_out(unifonic: Double) -> None:
     UnifonicProvider().send(outgoing(callback_url="http://127.0.0.1:8000/x/"))
-    assert "statusCallback" not in str(responses.calls[0].request.body)
+    assert "statusCallback" not in unifonic.requests[0].form
 
 
-@responses.activate
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("answer", "kind", "scope"),
     [
-        ({"json": {"success": "false", "errorCode": "ER-08"}}, Kind.CONFIGURATION),
-        ({"json": {"success": False, "errorCode": "ER-77"}}, Kind.TRANSIENT),
-        ({"json": {"success": "true", "data": None}}, Kind.AMBIGUOUS),
-        ({"json": {"success": "true", "data": {"MessageID": ""}}}, Kind.AMBIGUOUS),
-        ({"body": "<html>"}, Kind.AMBIGUOUS),
-        ({"json": []}, Kind.AMBIGUOUS),
-        ({"status": 503, "body": ""}, Kind.AMBIGUOUS),
-        ({"status": 482, "body": "no json"}, Kind.NUMBER),
+        (Answer(200, {"success": "false", "errorCode": "ER-01"}), Kind.CONFIGURATION, Scope.ACCOUNT),
+        (Answer(200, {"success": "false", "errorCode": "ER-08"}), Kind.CONFIGURATION, Scope.SENDER),
+        (Answer(481, {"success": False}), Kind.CONFIGURATION, Scope.MESSAGE),
+        (Answer(200, {"success": False, "errorCode": "ER-77"}), Kind.TRANSIENT, Scope.MESSAGE),
+        (Answer(200, {"success": "true", "data": None}), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(200, {"success": "true", "data": {"MessageID": ""}}), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(200, {"success": "true", "data": {"MessageID": {}}}), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(200, {"errorCode": "ER-08"}), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(200, b"<html>"), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(200, []), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(200, {"success": "true"}, cut=3), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(resets=True), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(503, b""), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(503, {"success": "false", "errorCode": "ER-02"}), Kind.AMBIGUOUS, Scope.MESSAGE),
+        (Answer(302, b"", headers={"Location": "/login"}), Kind.CONFIGURATION, Scope.ACCOUNT),
+        (Answer(401, b"no json"), Kind.CONFIGURATION, Scope.ACCOUNT),
+        (Answer(403, {"success": False, "errorCode": "ER-77"}), Kind.CONFIGURATION, Scope.ACCOUNT),
+        (Answer(404, b"<html>"), Kind.CONFIGURATION, Scope.ACCOUNT),
+        (Answer(482, b"no json"), Kind.NUMBER, Scope.MESSAGE),
+        (Answer(429, b"", headers={"Retry-After": "4"}), Kind.TRANSIENT, Scope.MESSAGE),
     ],
 )
-def test_each_answer_has_its_kind(answer: dict[str, Any], kind: Kind) -> None:
-    responses.post(URL, **answer)
-    assert failure(UnifonicProvider()).kind is kind
+def test_each_answer_has_its_kind_and_scope(unifonic: Double, answer: Answer, kind: Kind, scope: Scope) -> None:
+    unifonic.answer = answer
+    error = failure(UnifonicProvider())
+    assert (error.kind, error.scope, error.retry_after) == (kind, scope, 4.0 if answer.status == 429 else None)
+
+
+def test_it_has_no_list_and_no_documented_speed() -> None:
+    with pytest.raises(CannotList):
+        UnifonicProvider().look_up_many(timezone.now(), timezone.now())
+    assert UnifonicProvider().rate_limit("SMS", "NOOR") is None
 
 
 @responses.activate

@@ -18,8 +18,8 @@ from core.management.demo_data.happenings import BELL_DAYS, Happening, reader_of
 from core.management.demo_data.people import People
 from core.management.demo_data.timelines import Fate, Outage, Timeline, roll_fate
 from core.models import Guardian, Patient, User
-from integrations.messaging_service import preferred_order
 from notifications import registry, rendering, segments
+from notifications.gate import preferred_order
 from notifications.models import (
     BellState,
     Message,
