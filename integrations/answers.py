@@ -169,8 +169,9 @@ def _values(row: Message | MessageAttempt, columns: Sequence[str]) -> dict[str, 
 def _is_ours(answer: Answer, found: LookUp) -> bool:
     """Asked by its id or found by ours: yes. Found by address and text: only what cannot be another message's.
 
-    Two siblings on one phone may get the same words in the same second. While another such copy is under way or
-    unknown, what was found may be either's: the receipts, which name their message, are given time to tell.
+    Two siblings on one phone may get the same words in the same second. While the fate of another such message is not
+    known either, what was found may be either's: only a receipt, which names its message, can tell. Given to the wrong
+    one, the other would count as absent and be sent a second time.
     """
     question = answer.question
     if question.provider_message_id:
@@ -183,10 +184,7 @@ def _is_ours(answer: Answer, found: LookUp) -> bool:
     taken = {attempt.provider_message_id for attempt in others} | _ids(_others_of(question), question)
     if found.provider_message_id in taken:
         return False
-    open_since = [
-        attempt.started_at for attempt in others if not attempt.provider_message_id and attempt.outcome in OPEN
-    ]
-    return not open_since or answer.asked_at >= max(question.started_at, *open_since) + ABSENT_AFTER
+    return not any(not attempt.provider_message_id and attempt.outcome in OPEN for attempt in others)
 
 
 def _is_absent(answer: Answer, message: Message, attempts: Sequence[MessageAttempt]) -> bool:

@@ -97,7 +97,7 @@ class _Job:
             raise RuntimeError("another send with the same key keeps writing the same rows")
 
     def _write(self, ids: Sequence[uuid.UUID], *, may_be_there: bool) -> Counter[str]:
-        patients = list(Patient.objects.filter(pk__among=ids).only(*CONTACT_FIELDS))
+        patients = list(Patient.objects.filter(pk__among=ids).only(*CONTACT_FIELDS).order_by())
         for patient in patients:
             patient.tenant = self.tenant
         # Twice in the list, or nobody's id: neither gets a message, and the second is told of.

@@ -35,8 +35,11 @@ from notifications.states import Reason
 
 log = structlog.get_logger(__name__)
 
-# What one claim takes, and so what a killed worker can leave unknown.
-BATCH = 200
+# What one claim takes, and so what a killed worker leaves unknown. It grows while batches are quick and shrinks when they
+# are slow: a provider that hangs is found out with few, one that answers at once gets many.
+BATCH = 100
+LEAST, MOST = 25, 400
+QUICK_SECONDS, SLOW_SECONDS = 0.5, 1.0
 # A tenant's least share of a batch when many wait.
 SHARE = 10
 # Longer than the slowest provider call (connect 5 s + read 15 s) and a database that is just restarting.
@@ -55,13 +58,18 @@ def drain(lane: int, *, seconds: float = TURN_SECONDS, on_backlog: Callable[[], 
     ``on_backlog`` is called once, as soon as there is more than one batch: others may help.
     """
     counts: Counter[str] = Counter()
+    size = BATCH
     ends = time.monotonic() + seconds
     while True:
-        batch = _claim_fairly(lane)
-        if on_backlog is not None and len(batch.rows) >= BATCH:
+        began = time.monotonic()
+        batch = _claim_fairly(lane, size)
+        is_full = len(batch.rows) >= size
+        if on_backlog is not None and is_full:
             on_backlog()
             on_backlog = None
         counts.update(_send(batch))
+        if is_full:
+            size = _next_size(size, time.monotonic() - began)
         if not batch.rows:
             # Held by the pace of a sender: tokens come back within a second, and a new task would cost as much.
             wait = rates.seconds_until_free(batch.tenants, lane=lane) if batch.tenants else None
@@ -70,6 +78,13 @@ def drain(lane: int, *, seconds: float = TURN_SECONDS, on_backlog: Callable[[], 
             time.sleep(wait)
         if time.monotonic() >= ends:
             return {**counts, "left": 1}
+
+
+def _next_size(size: int, took: float) -> int:
+    """How many to claim after a full batch that took so many seconds."""
+    if took < QUICK_SECONDS:
+        return min(MOST, size * 2)
+    return max(LEAST, size // 2) if took > SLOW_SECONDS else size
 
 
 def deliver(message_id: uuid.UUID) -> bool:
@@ -93,6 +108,8 @@ class Batch:
     # Those with something due in the lane, whether or not it may go.
     tenants: list[uuid.UUID] = field(default_factory=list)
     routes: dict[tuple[str, str], Provider | None] = field(default_factory=dict)
+    # The sender that each of them may be given there.
+    senders: dict[tuple[str, str, str], str] = field(default_factory=dict)
     # How many more calls a provider that is being tried may get from this batch.
     probes: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -102,6 +119,13 @@ class Batch:
         if key not in self.routes:
             self.routes[key] = breaker.choose(channel, sender)
         return self.routes[key]
+
+    def sender_of(self, row: Message) -> str:
+        """The sender as the row's provider may be given it."""
+        key = (row.provider, row.channel, row.sender)
+        if key not in self.senders:
+            self.senders[key] = breaker.sender_at(sms_providers.get(row.provider), row.channel, row.sender)
+        return self.senders[key]
 
     def allow(self, provider: Provider, channel: str, sender: str, wanted: int) -> int:
         """How many of ``wanted`` calls may be made: all, or a few while the provider is being tried."""
@@ -119,17 +143,17 @@ class Batch:
 # --- claim ----------------------------------------------------------------------------------------------------------
 
 
-def _claim_fairly(lane: int) -> Batch:
-    """Equal shares for all tenants that have something due; what one does not need, the next gets."""
+def _claim_fairly(lane: int, size: int) -> Batch:
+    """Up to ``size`` rows, in equal shares for all tenants that have something due; what one does not need, others get."""
     tenants = selectors.tenants_with_due(lane, timezone.now())
     random.shuffle(tenants)
     batch = Batch(tenants=tenants)
     hungry = tenants
-    while hungry and len(batch.rows) < BATCH:
-        share = max(SHARE, (BATCH - len(batch.rows)) // len(hungry))
+    while hungry and len(batch.rows) < size:
+        share = max(SHARE, (size - len(batch.rows)) // len(hungry))
         still_hungry = []
         for tenant_id in hungry:
-            limit = min(share, BATCH - len(batch.rows))
+            limit = min(share, size - len(batch.rows))
             if limit <= 0:
                 break
             with tenant_scope(tenant_id):
@@ -196,29 +220,30 @@ def _send(batch: Batch) -> Counter[str]:
     for row in batch.rows.values():
         by_provider[row.provider].append(row)
     counts: Counter[str] = Counter()
-    for name, rows, calls in _calls(by_provider):
+    for name, rows, calls in _calls(batch, by_provider):
         counts.update(_record(sms_providers.get(name), rows, calls))
     return counts
 
 
-def _calls(by_provider: Mapping[str, list[Message]]) -> Iterator[tuple[str, list[Message], list[Call]]]:
+def _calls(batch: Batch, by_provider: Mapping[str, list[Message]]) -> Iterator[tuple[str, list[Message], list[Call]]]:
     """Several providers side by side, or a slow one would use up the lease of the others' messages."""
     if len(by_provider) <= 1:
         for name, rows in by_provider.items():
-            yield name, rows, _call(name, rows)
+            yield name, rows, _call(batch, name, rows)
         return
     with ThreadPoolExecutor(max_workers=len(by_provider), thread_name_prefix="provider") as pool:
-        running = {pool.submit(_call, name, rows): (name, rows) for name, rows in by_provider.items()}
+        running = {pool.submit(_call, batch, name, rows): (name, rows) for name, rows in by_provider.items()}
         for done in as_completed(running):
             yield *running[done], done.result()
 
 
-def _call(name: str, rows: Sequence[Message]) -> list[Call]:
+def _call(batch: Batch, name: str, rows: Sequence[Message]) -> list[Call]:
     provider = sms_providers.get(name)
     # Asked of the clock, not of the time that went by here: a process that was frozen after its claim has lost it.
     left = min(row.lease_expires_at for row in rows if row.lease_expires_at is not None) - timezone.now() - LONGEST_CALL
     until = time.monotonic() + left.total_seconds()
-    return provider.send_many([_outgoing(row, provider) for row in rows], until=until)
+    outgoings = [_outgoing(row, provider, batch.sender_of(row)) for row in rows]
+    return provider.send_many(outgoings, until=until)
 
 
 def _record(provider: Provider, rows: Sequence[Message], calls: Sequence[Call]) -> Counter[str]:
@@ -233,7 +258,7 @@ def _record(provider: Provider, rows: Sequence[Message], calls: Sequence[Call]) 
     return Counter(_word(outcomes.get(row.pk)) for row in rows)
 
 
-def _outgoing(message: Message, provider: Provider) -> Outgoing:
+def _outgoing(message: Message, provider: Provider, sender: str) -> Outgoing:
     valid = None
     if message.expires_at is not None:
         valid = max(1, int((message.expires_at - timezone.now()).total_seconds()))
@@ -247,7 +272,7 @@ def _outgoing(message: Message, provider: Provider) -> Outgoing:
         message_id=str(message.pk),
         channel=message.channel,
         to=message.recipient,
-        sender=breaker.sender_at(provider, message.channel, message.sender),
+        sender=sender,
         subject=message.subject,
         body=message.body,
         language=message.language,

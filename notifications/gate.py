@@ -130,7 +130,7 @@ def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
 
 def _patients_of(messages: Sequence[Message], tenant: Tenant) -> dict[uuid.UUID, Patient]:
     ids = {message.patient_id for message in messages if message.patient_id is not None}
-    rows = Patient.objects.filter(pk__among=ids).only(*CONTACT_FIELDS)
+    rows = Patient.objects.filter(pk__among=ids).only(*CONTACT_FIELDS).order_by()
     found = {patient.pk: patient for patient in rows}
     for patient in found.values():
         patient.tenant = tenant
