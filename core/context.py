@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from core.access import Can, allows
 from core.models import Role, User
@@ -76,6 +77,12 @@ _DESK = (
         (Entry("notifications:message_list", "messages", _("Messages"), ("notifications:message_",)), _INBOX),
     ),
 )
+_MESSAGING, _MESSAGING_PAGES = _DESK[1]
+# The desk's, and how sending does.
+_ADMIN = (
+    _DESK[0],
+    (_MESSAGING, (*_MESSAGING_PAGES, Entry("notifications:operations", "activity", pgettext_lazy("page", "Sending")))),
+)
 _PROVIDER = (
     (
         _("Overview"),
@@ -92,7 +99,7 @@ _PATIENT = (
         (Entry("core:home", "heart-handshake", _("My care"), ("appointments:detail",)), _INBOX),
     ),
 )
-NAVIGATION = {Role.ADMIN: _DESK, Role.FRONT_DESK: _DESK, Role.PROVIDER: _PROVIDER, Role.PATIENT: _PATIENT}
+NAVIGATION = {Role.ADMIN: _ADMIN, Role.FRONT_DESK: _DESK, Role.PROVIDER: _PROVIDER, Role.PATIENT: _PATIENT}
 _SANDBOX = Entry("integrations:sandbox", "device-mobile", _("Sandbox phone"), ("integrations:sandbox",))
 _SUPPORT = Entry("admin:index", "tool", _("Support console"))
 

@@ -1,7 +1,8 @@
 """Is the house alive? ``/healthz`` speaks for this process, ``/readyz`` for everything that a message needs.
 
 Signs of life are ``Heartbeat`` rows: beat writes its own at its ticks, a worker when it starts and with every
-``heartbeat_task`` that beat sends it. Answers carry no address, no secret, no error text.
+``heartbeat_task`` that beat sends it. Apps of the upper floors register a report from ``AppConfig.ready()``: numbers
+that ``/readyz`` shows and that decide nothing. Answers carry no address, no secret, no error text.
 Must never import anything of the other apps.
 """
 
@@ -88,6 +89,20 @@ CHECKS: dict[str, Callable[[], str]] = {
     "beat": check_beat,
 }
 
+Report = Callable[[], dict[str, Any]]
+_REPORTS: dict[str, Report] = {}
+
+
+class DuplicateReport(Exception):
+    """Two reports with one name."""
+
+
+def register_report(name: str, function: Report) -> None:
+    """Adds a report to ``/readyz``. It must be cheap: monitoring asks every few seconds."""
+    if name in _REPORTS or name in ("status", "checks"):
+        raise DuplicateReport(name)
+    _REPORTS[name] = function
+
 
 @public
 @require_safe
@@ -101,7 +116,10 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """``{"status": "ok", "checks": {name: "ok" or what is wrong}}``; 503 when one of them is not ok."""
+    """``{"status": "ok", "checks": {name: "ok" or what is wrong}, <report>: {…}}``; 503 when a check is not ok.
+
+    A report is None while the database cannot tell.
+    """
     checks: dict[str, str] = {}
     for name, check in CHECKS.items():
         try:
@@ -109,9 +127,16 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         except Error as error:  # the database is away or older than the code
             log.warning("not_ready", check=name, error=type(error).__name__)
             checks[name] = "database error"
+    reports: dict[str, dict[str, Any] | None] = {}
+    for name, report in _REPORTS.items():
+        try:
+            reports[name] = report()
+        except Error as error:
+            log.warning("no_report", report=name, error=type(error).__name__)
+            reports[name] = None
     is_ready = all(answer == OK for answer in checks.values())
     response = JsonResponse(
-        {"status": OK if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503
+        {"status": OK if is_ready else "not ready", "checks": checks, **reports}, status=200 if is_ready else 503
     )
     # An honest "not ready" is an answer, not a fault: Django leaves it out of the error log.
     response._has_been_logged = True  # type: ignore[attr-defined]

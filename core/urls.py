@@ -19,6 +19,11 @@ urlpatterns = [
     path("patients/duplicates/", patients.patient_duplicates, name="patient_duplicates"),
     path("patients/<uuid:pk>/", patients.patient_detail, name="patient_detail"),
     path("patients/<uuid:pk>/edit/", patients.patient_update, name="patient_update"),
+    path(
+        "patients/<uuid:pk>/addresses/<uuid:stopped_pk>/lift/",
+        patients.patient_address_lift,
+        name="patient_address_lift",
+    ),
     path("patients/<uuid:pk>/guardians/create/", patients.guardian_create, name="guardian_create"),
     path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
     path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),

@@ -13,10 +13,12 @@ from django.utils import timezone
 from appointments import services
 from appointments.models import Appointment
 from conftest import Clinic
-from core.models import Guardianship, SubFile, User
+from core.models import Guardianship, Location, SubFile, User
 from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
+from integrations.models import ProviderState
 from notifications import inbox
+from notifications.models import SuppressedAddress
 from tests import factories
 
 # These name no row of a tenant, or are called by providers and patients who prove themselves otherwise.
@@ -69,6 +71,12 @@ def rows(clinic: Clinic, visit: Appointment) -> dict[str, dict[str, object]]:
         tenant_id=clinic.tenant.pk, patient_id=clinic.patient.pk, channel="SMS", body="x"
     )
     notification = inbox.notify(user=clinic.admin, title="x")
+    # Providers are the house's, a sender's name is the tenant's.
+    Location.objects.filter(pk=clinic.location.pk).update(sms_sender="NOOR")
+    state = ProviderState.objects.create(provider="twilio", channel="SMS", sender="NOOR", state="stopped")
+    suppressed = SuppressedAddress.objects.create(
+        tenant=clinic.tenant, channel="SMS", address=clinic.patient.phone, reason="contact_undeliverable"
+    )
     by_namespace: dict[str, object] = {
         "appointments": visit.pk,
         "core:patient_": clinic.patient.pk,
@@ -77,6 +85,7 @@ def rows(clinic: Clinic, visit: Appointment) -> dict[str, dict[str, object]]:
         "core:consent_": SubFile.objects.get(patient=clinic.patient).pk,
         "finance": invoice.pk,
         "notifications:message_": message.pk,
+        "notifications:operations_": state.pk,
         "notifications:read": notification.pk,
         "notifications:open": notification.pk,
     }
@@ -84,7 +93,8 @@ def rows(clinic: Clinic, visit: Appointment) -> dict[str, dict[str, object]]:
     def arguments(route: str) -> dict[str, object]:
         pk = next(value for prefix, value in by_namespace.items() if route.startswith(prefix))
         verbs = {"appointments:action": "confirm", "core:guardian_action": "verify"}
-        return {"pk": pk, **({"verb": verbs[route]} if route in verbs else {})}
+        more = {"stopped_pk": suppressed.pk} if route == "core:patient_address_lift" else {}
+        return {"pk": pk, **more, **({"verb": verbs[route]} if route in verbs else {})}
 
     return {route: arguments(route) for route in WITH_A_ROW}
 

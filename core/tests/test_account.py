@@ -177,7 +177,7 @@ DESK = [
 @pytest.mark.parametrize(
     ("who", "routes"),
     [
-        ("admin", DESK),
+        ("admin", [*DESK, "notifications:operations"]),
         ("front_desk", DESK),
         ("provider", ["core:home", "appointments:day", "notifications:inbox"]),
         ("patient_user", ["core:home", "notifications:inbox"]),

@@ -33,10 +33,11 @@ def test_healthz_asks_nobody(client: Client) -> None:
 def test_readyz_names_every_part(client: Client) -> None:
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert response.json() == {
-        "status": "ok",
-        "checks": {"database": "ok", "migrations": "ok", "broker": "ok", "worker": "ok", "beat": "ok"},
-    }
+    answer = response.json()
+    assert answer["status"] == "ok"
+    assert answer["checks"] == {"database": "ok", "migrations": "ok", "broker": "ok", "worker": "ok", "beat": "ok"}
+    assert set(answer) == {"status", "checks", "delivery"}
+    assert answer["delivery"]["last_beat_seconds"] == 0
     assert "no-store" in response.headers["Cache-Control"]
 
 
@@ -78,6 +79,23 @@ def test_a_database_that_is_away_is_an_answer_not_a_crash(client: Client, monkey
     assert response.status_code == 503
     assert response.json()["checks"]["database"] == "database error"
     assert b"internal" not in response.content
+
+
+@pytest.mark.usefixtures("_all_alive")
+def test_a_report_decides_nothing(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> dict[str, object]:
+        raise DatabaseError("could not connect to db.internal")
+
+    monkeypatch.setitem(health._REPORTS, "delivery", away)
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["delivery"] is None
+
+
+@pytest.mark.parametrize("name", ["delivery", "checks", "status"])
+def test_a_report_needs_a_name_of_its_own(name: str) -> None:
+    with pytest.raises(health.DuplicateReport):
+        health.register_report(name, dict)
 
 
 def test_health_is_only_read(client: Client) -> None:

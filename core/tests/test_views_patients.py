@@ -19,8 +19,10 @@ from core.errors import DomainError
 from core.models import AuditEvent, ConsentVerification, Guardian, Guardianship, Patient
 from core.selectors import matching, unreachable
 from core.tenancy import tenant_scope
+from integrations.messaging_service import MessagingService
 from notifications import preferences
-from notifications.models import NotificationPreference
+from notifications.models import NotificationPreference, SuppressedAddress
+from notifications.states import Channel, Reason
 from tests.factories import AppointmentFactory, DepartmentFactory, GuardianFactory, GuardianshipFactory, PatientFactory
 
 ADULT = dt.date(1990, 5, 17)
@@ -510,3 +512,94 @@ def test_the_rule_in_sql_agrees_with_the_rule_in_python(clinic: Clinic) -> None:
 def test_a_patients_row_of_another_tenant_is_not_in_the_scope(clinic: Clinic, other_clinic: Clinic) -> None:
     with tenant_scope(other_clinic.tenant.pk):
         assert not Patient.objects.filter(pk=clinic.patient.pk).exists()
+
+
+# --- addresses that are not written to -------------------------------------------------------------------------------
+
+
+def stop(clinic: Clinic, address: str, **fields: Any) -> SuppressedAddress:
+    return SuppressedAddress.objects.create(
+        tenant=clinic.tenant,
+        address=address,
+        **{"channel": Channel.SMS, "reason": Reason.CONTACT_UNDELIVERABLE, **fields},
+    )
+
+
+def lift(patient: Patient, row: SuppressedAddress) -> str:
+    return reverse("core:patient_address_lift", args=[patient.pk, row.pk])
+
+
+def file_of(clinic: Clinic, patient: Patient) -> str:
+    page = clinic.client(clinic.front_desk).get(reverse("core:patient_detail", args=[patient.pk]))
+    return " ".join(page.content.decode().split())
+
+
+@pytest.mark.parametrize(
+    ("channel", "reason", "words"),
+    [
+        (Channel.SMS, Reason.CONTACT_UNDELIVERABLE, "This number cannot be reached by SMS"),
+        (Channel.WHATSAPP, Reason.OPTED_OUT, "Has opted out of WhatsApp"),
+        (Channel.EMAIL, Reason.CONTACT_UNDELIVERABLE, "This email address cannot be reached"),
+        (Channel.EMAIL, Reason.COMPLAINED, "Has marked our mail as spam"),
+    ],
+)
+def test_the_file_says_which_address_is_not_written_to(
+    clinic: Clinic, channel: Channel, reason: Reason, words: str
+) -> None:
+    patient = clinic.patient
+    row = stop(clinic, patient.email if channel == Channel.EMAIL else patient.phone, channel=channel, reason=reason)
+    text = file_of(clinic, patient)
+    assert words in text
+    assert lift(patient, row) in text
+    has_refused = reason in (Reason.OPTED_OUT, Reason.COMPLAINED)
+    assert ("Has this person asked to get messages here again?" in text) is has_refused
+
+
+def test_the_providers_code_is_explained_and_other_peoples_addresses_are_not_shown(clinic: Clinic) -> None:
+    message = MessagingService().send_message(
+        tenant_id=clinic.tenant.pk, patient_id=clinic.patient.pk, channel=Channel.SMS, body="x"
+    )
+    message.provider = "twilio"
+    message.save(update_fields=["provider"])
+    stop(clinic, clinic.patient.phone, code="30005", message=message)
+    stranger = stop(clinic, "+966599999999")
+    text = file_of(clinic, clinic.patient)
+    assert "The number is unknown or no longer in use." in text
+    assert "30005" in text
+    assert str(stranger.pk) not in text
+
+
+def test_a_guardians_address_is_shown_in_the_childs_file_with_the_name(clinic: Clinic) -> None:
+    child = PatientFactory(tenant=clinic.tenant, birth_date=CHILD, phone="", email="")
+    mother = GuardianFactory(tenant=clinic.tenant)
+    GuardianshipFactory(tenant=clinic.tenant, patient=child, guardian=mother)
+    row = stop(clinic, mother.phone)
+    assert f"· {mother.name}" in file_of(clinic, child)
+    answer = clinic.client(clinic.front_desk).post(lift(child, row), follow=True)
+    assert "The address is used again from now on." in answer.content.decode()
+
+
+def test_an_address_is_used_again_by_a_post_that_is_audited(clinic: Clinic) -> None:
+    row = stop(clinic, clinic.patient.phone)
+    desk = clinic.client(clinic.front_desk)
+    assert desk.get(lift(clinic.patient, row)).status_code == 405
+    for user in (clinic.provider, clinic.patient_user):
+        assert clinic.client(user).post(lift(clinic.patient, row)).status_code == 403
+
+    answer = desk.post(lift(clinic.patient, row))
+
+    assert answer.url == reverse("core:patient_detail", args=[clinic.patient.pk])
+    row.refresh_from_db()
+    assert row.lifted_by == clinic.front_desk
+    assert AuditEvent.objects.get(action="suppressed_address.lifted").object_id == row.pk
+    assert "This number cannot be reached" not in file_of(clinic, clinic.patient)
+    assert desk.post(lift(clinic.patient, row)).status_code == 404, "it is not stopped any more"
+
+
+def test_only_the_files_own_addresses_can_be_used_again_from_it(clinic: Clinic, other_clinic: Clinic) -> None:
+    stranger = stop(clinic, "+966599999999")
+    assert clinic.client(clinic.admin).post(lift(clinic.patient, stranger)).status_code == 404
+    own = stop(clinic, clinic.patient.phone)
+    assert other_clinic.client(other_clinic.admin).post(lift(clinic.patient, own)).status_code == 404
+    own.refresh_from_db()
+    assert own.lifted_at is None

@@ -28,8 +28,9 @@ from core.errors import DomainError
 from core.forms import ConsentForm, GuardianForm, PatientForm, PreferenceForm
 from core.models import Guardian, Guardianship, Patient, SubFile, User
 from core.views.reader import reader_of
+from core.views.unreachable import stopped_of
 from finance.selectors import invoices_of_patient
-from notifications import gate, preferences
+from notifications import gate, preferences, suppression
 from notifications import selectors as messages
 
 PAGE_SIZE = 25
@@ -66,6 +67,7 @@ def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     now = timezone.now()
     called_off = Q(status__in=(Appointment.Status.CANCELLED, Appointment.Status.ENTERED_IN_ERROR))
     own_visits = visits.of_patient(request.user, patient)
+    family = _family(patient)
     return render(
         request,
         "core/patient_detail.html",
@@ -73,7 +75,8 @@ def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "patient": patient,
             "preference": preference,
             "reader": reader_of(patient, preference),
-            **_family(patient),
+            **family,
+            "stopped": stopped_of(patient, family["guardianships"]),
             "subfiles": _subfiles(patient),
             "upcoming": own_visits.filter(starts_at__gt=now).exclude(called_off).order_by("starts_at", "pk")[:SHOWN],
             "past": own_visits.filter(Q(starts_at__lte=now) | called_off)[:SHOWN],
@@ -157,6 +160,17 @@ def guardian_action(request: HttpRequest, pk: uuid.UUID, verb: str) -> HttpRespo
 
 @require(Can.EDIT_PATIENTS)
 @require_POST
+def patient_address_lift(request: HttpRequest, pk: uuid.UUID, stopped_pk: uuid.UUID) -> HttpResponse:
+    """An address of the file may be written to again: a person says that it works, or that the patient wants it."""
+    patient = get_or_404(Patient.objects.all(), pk)
+    row = get_or_404(messages.suppressed(_addresses(patient)), stopped_pk)
+    suppression.lift(suppressed=row, actor=request.user)
+    notes.success(request, _("The address is used again from now on."))
+    return redirect("core:patient_detail", pk=patient.pk)
+
+
+@require(Can.EDIT_PATIENTS)
+@require_POST
 def consent_verify(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Notes that the treatment consent of a sub-file was checked, or withdrawn."""
     subfile = get_or_404(SubFile.objects.select_related("patient"), pk)
@@ -185,6 +199,17 @@ def _family(patient: Patient) -> dict[str, Any]:
         .order_by("birth_date")
     )
     return {"guardianships": guardianships, "siblings": siblings}
+
+
+def _addresses(patient: Patient) -> list[str]:
+    """Where anybody of the file is written to: the patient and the guardians."""
+    guardians = Guardian.objects.filter(guardianships__patient=patient).values_list("phone", "email")
+    return [
+        patient.phone,
+        patient.phone_alternative,
+        patient.email,
+        *(address for pair in guardians for address in pair),
+    ]
 
 
 def _subfiles(patient: Patient) -> list[dict[str, Any]]:

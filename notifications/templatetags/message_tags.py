@@ -9,8 +9,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext
 
 from core import phone
-from notifications import default_words, markup
-from notifications.models import Message, MessageTemplate
+from notifications import default_words, markup, selectors
+from notifications.models import Message, MessageAttempt, MessageTemplate
 
 register = template.Library()
 
@@ -35,7 +35,7 @@ def preview(message: Message) -> str:
 
 
 @register.filter
-def cost(message: Message) -> SafeString | str:
+def cost(message: Message | MessageAttempt) -> SafeString | str:
     """``0.03100 SAR`` without needless zeros; a dash before the provider has named a price."""
     if message.cost is None:
         return "–"
@@ -43,6 +43,12 @@ def cost(message: Message) -> SafeString | str:
     whole, _dot, decimals = amount.partition(".")
     text = f"{whole}.{decimals.ljust(2, '0')} {gettext(message.currency)}".strip()
     return format_html("<bdi>{}</bdi>", text)
+
+
+@register.filter
+def is_stuck(message: Message) -> bool:
+    """WhatsApp took it long ago and has not delivered it."""
+    return selectors.is_stuck(message)
 
 
 @register.filter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from django.utils import timezone
 from conftest import Clinic
 from core.models import Patient, User
 from integrations.messaging_service import MessagingService
+from integrations.models import ProviderState
 from notifications import lifecycle
-from notifications.models import InboundMessage, Message, MessageTemplate, NotificationPreference
-from notifications.states import Channel, LogEvent, NotificationType, Reason, Status
+from notifications.models import InboundMessage, Message, MessageAttempt, MessageTemplate, NotificationPreference
+from notifications.states import Channel, LogEvent, NotificationType, Outcome, Reason, Status
 from notifications.views import timeline
 from tests.factories import AppointmentFactory, GuardianFactory, GuardianshipFactory, PatientFactory
 
@@ -334,6 +336,137 @@ def test_the_page_makes_a_fixed_number_of_queries(clinic: Clinic) -> None:
     assert count() == few <= 8
 
 
+# --- attempts and the one sentence -----------------------------------------------------------------------------------
+
+
+def attempt(message: Message, outcome: str, **fields: Any) -> MessageAttempt:
+    return MessageAttempt.objects.create(
+        tenant_id=message.tenant_id,
+        message=message,
+        number=message.attempts.count() + 1,
+        lease_token=uuid.uuid4(),
+        outcome=outcome,
+        **{"provider": "twilio", "started_at": timezone.now(), **fields},
+    )
+
+
+def shown(clinic: Clinic, message: Message) -> str:
+    return " ".join(clinic.client(clinic.front_desk).get(detail(message)).content.decode().split())
+
+
+def changed(message: Message, **fields: Any) -> Message:
+    Message.objects.filter(pk=message.pk).update(**fields)
+    message.refresh_from_db()
+    return message
+
+
+def test_every_attempt_is_shown_with_provider_time_outcome_and_price(clinic: Clinic) -> None:
+    message = write(clinic)
+    attempt(message, Outcome.TRANSIENT, error_code="20429", duration_ms=120)
+    attempt(message, Outcome.AMBIGUOUS, error_code="20503", duration_ms=15_000)
+    attempt(
+        message,
+        Outcome.ACCEPTED,
+        provider="unifonic",
+        provider_message_id="U-77",
+        duration_ms=310,
+        segments=2,
+        cost=Decimal("0.03100"),
+        currency="USD",
+    )
+    text = shown(clinic, message)
+    for words in (
+        "Too many requests at once.", "took 120 ms", "Not accepted, may be tried again", "Outcome unknown",
+        "took 15.0 s", "Unifonic", "U-77", "took 310 ms", "· 2 segments", "0.031 USD",
+    ):  # fmt: skip
+        assert words in text, words
+    assert text.index("U-77") < text.index("20503") < text.index("20429"), "the latest first"
+
+
+def test_what_was_handed_over_twice_is_billed_twice(clinic: Clinic) -> None:
+    message = write(clinic)
+    for _ in range(2):
+        attempt(message, Outcome.ACCEPTED, segments=3)
+    assert '<dt>Segments</dt> <dd class="num"> 6 </dd>' in shown(clinic, message)
+
+
+@pytest.mark.parametrize(("status", "words"), [(Status.SENDING, "Under way"), (Status.UNCONFIRMED, "Outcome unknown")])
+def test_a_call_without_an_answer_is_under_way_or_unknown(clinic: Clinic, status: Status, words: str) -> None:
+    message = changed(write(clinic), status=status)
+    attempt(message, "")
+    assert words in shown(clinic, message)
+
+
+def test_a_message_that_was_never_handed_over_has_no_attempts(clinic: Clinic) -> None:
+    assert 'aria-labelledby="message-attempts-title" hidden' in shown(clinic, write(clinic))
+
+
+def test_the_timeline_names_the_provider_that_took_it(clinic: Clinic) -> None:
+    message = walk(write(clinic), Status.SENDING)
+    attempt(message, Outcome.ACCEPTED, provider="unifonic", provider_message_id="U-1")
+    walk(message, Status.SENT, response={"provider_message_id": "U-1"}, fields={"provider": "twilio"})
+    assert "Accepted by Unifonic." in shown(clinic, message)
+
+
+@pytest.mark.parametrize(
+    ("channel", "hours", "is_told"),
+    [(Channel.WHATSAPP, 3, True), (Channel.WHATSAPP, 0.9, False), (Channel.SMS, 3, False)],
+)
+def test_a_whatsapp_message_that_never_arrives_is_shown_as_such(
+    clinic: Clinic, channel: Channel, hours: float, is_told: bool
+) -> None:
+    message = walk(write(clinic, channel), Status.SENDING, Status.SENT)
+    changed(message, provider="twilio", sent_at=timezone.now() - dt.timedelta(hours=hours))
+    sentence = (
+        "Twilio took it 3 hours ago, but WhatsApp has not delivered it: the phone may be off, or the patient has "
+        "blocked the clinic."
+    )
+    assert (sentence in shown(clinic, message)) is is_told
+    row = clinic.client(clinic.front_desk).get(reverse(LIST)).content.decode()
+    assert ("not delivered yet" in row) is is_told
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [
+        (5, "We do not know whether it was sent; we ask Twilio again at"),
+        (-1, "We do not know whether it was sent; we are asking Twilio."),
+        (None, "We do not know whether it was sent, and Twilio cannot tell. It is not sent again by itself."),
+    ],
+)
+def test_an_unknown_outcome_says_when_we_ask(clinic: Clinic, minutes: int | None, words: str) -> None:
+    message = walk(write(clinic), Status.SENDING, Status.UNCONFIRMED)
+    at = None if minutes is None else timezone.now() + dt.timedelta(minutes=minutes)
+    assert words in shown(clinic, changed(message, provider="twilio", next_check_at=at))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("open", "Waiting: Sandbox has been down since"),
+        ("stopped", "Waiting: Sandbox refuses our account or sender. Your admin has been told."),
+        ("half_open", ""),
+    ],
+)
+def test_a_message_that_is_held_says_so(clinic: Clinic, state: str, words: str) -> None:
+    message = changed(write(clinic), next_attempt_at=timezone.now())
+    desk = clinic.client(clinic.front_desk)
+    seen = {"seen": desk.get(detail(message)).context["tag"]}
+    ProviderState.objects.create(provider="sandbox", channel="SMS", state=state, opened_at=timezone.now())
+    text = shown(clinic, message)
+    assert words in text
+    assert ("Waiting: " in text) is bool(words)
+    assert desk.get(detail(message), seen, headers=HTMX).status_code == (200 if words else 204)
+
+
+def test_a_message_that_was_handed_back_says_so(clinic: Clinic) -> None:
+    message = walk(write(clinic), Status.SENDING)
+    walk(message, Status.QUEUED, error="handed_back")
+    text = shown(clinic, message)
+    assert text.count("Handed back: no provider has it, so it waits for the next turn.") == 2
+    assert "handed_back" not in text
+
+
 # --- it refreshes itself ---------------------------------------------------------------------------------------------
 
 
@@ -349,7 +482,7 @@ def test_a_message_under_way_refreshes_itself_and_stops_at_its_end(clinic: Clini
     walk(message, Status.SENT, Status.DELIVERED)
     fragment = desk.get(detail(message), seen, headers=HTMX).content.decode()
     assert fragment.lstrip().startswith('<section class="c"')
-    for part in ("#message-status", "#message-actions", "#message-facts"):
+    for part in ("#message-status", "#message-actions", "#message-facts", "#message-attempts"):
         assert f'<hx-partial hx-target="{part}" hx-swap="outerHTML">' in fragment
     assert "data-refresh-ms" not in fragment
 
@@ -515,7 +648,7 @@ def test_channels_that_are_not_possible_say_why_and_are_refused(clinic: Clinic) 
     assert not Message.objects.exists()
 
 
-@override_settings(SMS_PROVIDER="")
+@override_settings(SMS_PROVIDER=[])
 def test_a_channel_that_is_not_set_up_says_so(clinic: Clinic) -> None:
     answer = send(clinic)
     assert answer.status_code == 422

@@ -21,6 +21,8 @@ from core.errors import DomainError
 from core.models import Patient
 from core.selectors import zone_of
 from core.views.reader import reader_of
+from integrations import health
+from integrations.health import Way
 from integrations.messaging_service import MessagingService
 from notifications import segments, selectors
 from notifications.forms import MAX_BODY, MessageFilterForm, SingleMessageForm
@@ -55,10 +57,13 @@ class MessageDetailView(View):
 
     def get(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         message = get_or_404(selectors.message_in_full(), pk)
-        tag = f"{message.status}-{message.updated_at:%s%f}"
+        obstacle = health.obstacle(message.channel, message.sender) if timeline.waits(message) else None
+        state = f"{obstacle.state}{obstacle.since:%s}" if obstacle and obstacle.since else ""
+        asked = f"{message.next_check_at:%s}" if message.next_check_at else ""
+        tag = f"{message.status}-{message.updated_at:%s%f}-{asked}-{state}"
         if request.htmx and request.GET.get("seen") == tag:
             return HttpResponse(status=204)
-        context = {"message": message, "tag": tag, **_live(request, message)}
+        context = {"message": message, "tag": tag, **_live(request, message, obstacle)}
         if request.htmx:
             response = render(request, "notifications/partials/message_live.html", context)
         else:
@@ -134,12 +139,16 @@ def _counter(body: str, channel: str) -> dict[str, Any]:
     }
 
 
-def _live(request: HttpRequest, message: Message) -> dict[str, Any]:
+def _live(request: HttpRequest, message: Message, obstacle: Way | None) -> dict[str, Any]:
     """What changes while a message travels."""
-    logs = selectors.timeline(message)
-    verdict, tone = timeline.verdict(message)
+    zone = zone_of(request.user)
+    logs, attempts = selectors.timeline(message), selectors.attempts_of(message)
+    verdict, tone = timeline.verdict(message, logs, obstacle, zone)
     return {
-        "steps": timeline.steps(message, logs, zone_of(request.user)),
+        "steps": timeline.steps(message, logs, attempts, zone),
+        "tries": timeline.tries(message, attempts, zone),
+        # What is billed: a message that was handed over twice costs twice.
+        "billed_segments": sum(row.segments for row in attempts) or message.segments,
         "report_note": timeline.report_note(message),
         "is_moving": timeline.is_moving(message),
         "provider_name": timeline.provider_name(message.provider) if message.provider else "",

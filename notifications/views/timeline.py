@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from integrations import health
+from integrations.health import Way
+from integrations.models import ProviderState
 from notifications import default_words
-from notifications.models import Message, MessageLog
-from notifications.states import MAX_RETRIES, NEVER_LEFT, Channel, LogEvent, Reason, Status
+from notifications.models import Message, MessageAttempt, MessageLog
+from notifications.selectors import is_stuck
+from notifications.states import MAX_RETRIES, NEVER_LEFT, Channel, LogEvent, Outcome, Reason, Status
+from notifications.views.words import hours_or_days, milliseconds, moment
 
 E = LogEvent
 _LOOKS = {
@@ -39,6 +44,15 @@ _LOOKS = {
 # Nothing more is expected to happen by itself.
 _CLOSED = NEVER_LEFT | {Status.READ, Status.BOUNCED}
 _PATH = (Status.SENDING, Status.SENT, Status.DELIVERED, Status.READ)
+_OUTCOME_TONES = {
+    "": "info",
+    Outcome.ACCEPTED: "ok",
+    Outcome.TRANSIENT: "warn",
+    Outcome.AMBIGUOUS: "warn",
+    Outcome.NOT_FOUND: "warn",
+}
+# What a row says that went back into the queue untouched.
+_HANDED_BACK = "handed_back"
 # A receipt that has not come for this long will hardly come: the page stops asking.
 _QUIET_AFTER = dt.timedelta(minutes=30)
 
@@ -58,13 +72,55 @@ class Step:
     is_expected: bool = False
 
 
-def steps(message: Message, logs: Sequence[MessageLog], zone: zoneinfo.ZoneInfo) -> list[Step]:
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One call of a provider, as the page shows it. ``code`` is the provider's, ``why`` our words for it."""
+
+    number: int
+    provider: str
+    started: str
+    took: str
+    outcome: str
+    tone: str
+    code: str
+    why: str
+    row: MessageAttempt
+
+
+def tries(message: Message, attempts: Sequence[MessageAttempt], zone: zoneinfo.ZoneInfo) -> list[Try]:
+    """The calls, the latest first."""
+    return [_try(message, row, zone) for row in reversed(attempts)]
+
+
+def _try(message: Message, row: MessageAttempt, zone: zoneinfo.ZoneInfo) -> Try:
+    outcome, tone = str(row.get_outcome_display()), _OUTCOME_TONES.get(row.outcome, "bad")
+    if not row.outcome and message.status == Status.SENDING:
+        outcome = _("Under way")
+    elif not row.outcome:
+        outcome, tone = str(Outcome.AMBIGUOUS.label), "warn"
+    return Try(
+        number=row.number,
+        provider=provider_name(row.provider),
+        started=moment(row.started_at, zone),
+        took=milliseconds(row.duration_ms) if row.duration_ms is not None else "",
+        outcome=outcome,
+        tone=tone,
+        code=row.error_code,
+        why=health.explain(row.provider, row.error_code),
+        row=row,
+    )
+
+
+def steps(
+    message: Message, logs: Sequence[MessageLog], attempts: Sequence[MessageAttempt], zone: zoneinfo.ZoneInfo
+) -> list[Step]:
     """The lines from the top: what is expected, then the log from its end. The day stands where it changes."""
+    carriers = {row.provider_message_id: row.provider for row in attempts if row.provider_message_id}
     lines = []
     day_above: dt.date | None = timezone.localdate(timezone=zone)
     for log in reversed(logs):
         local = timezone.localtime(log.created_at, zone)
-        lines.append(_step(message, log, logs, local, shows_day=local.date() != day_above))
+        lines.append(_step(message, log, logs, carriers, local, shows_day=local.date() != day_above))
         day_above = local.date()
     return [*reversed(expected(message)), *lines]
 
@@ -123,17 +179,23 @@ def _expected_detail(message: Message, status: Status) -> str:
 
 
 def _step(
-    message: Message, log: MessageLog, logs: Sequence[MessageLog], local: dt.datetime, *, shows_day: bool
+    message: Message,
+    log: MessageLog,
+    logs: Sequence[MessageLog],
+    carriers: Mapping[str, str],
+    local: dt.datetime,
+    *,
+    shows_day: bool,
 ) -> Step:
     event = E(log.event)
     tone, icon = _LOOKS[event]
     code = log.provider_response.get("provider_message_id") or message.provider_message_id if event is E.SENT else ""
-    error = log.error if log.error not in Reason.values else ""
+    error = "" if log.error in Reason.values or log.error == _HANDED_BACK else log.error
     return Step(
         tone=tone,
         icon=icon,
         title=str(event.label),
-        detail=_detail(message, log, logs),
+        detail=_detail(message, log, logs, carriers.get(str(code), message.provider)),
         code=str(code),
         error=error,
         clock=f"{local:%H:%M:%S}",
@@ -141,15 +203,17 @@ def _step(
     )
 
 
-def _detail(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> str:
+def _detail(message: Message, log: MessageLog, logs: Sequence[MessageLog], carrier: str) -> str:
     """The second line of a step, in our words."""
     match log.event:
         case E.CREATED:
             return _created(message, log)
         case E.QUEUED if log.actor:
             return _("Sent again by %(name)s.") % {"name": log.actor.name}
+        case _ if _is_handed_back(log, logs):
+            return _("Handed back: no provider has it, so it waits for the next turn.")
         case E.SENT:
-            return _("Accepted by %(provider)s.") % {"provider": provider_name(message.provider)}
+            return _("Accepted by %(provider)s.") % {"provider": provider_name(carrier)}
         case E.DELIVERED | E.READ:
             return _reported(message, log, logs)
         case E.RETRY:
@@ -162,6 +226,12 @@ def _detail(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> st
         case E.UNCONFIRMED:
             return _("Handed over, but no answer came. We ask the provider and do not send it twice.")
     return str(Reason(log.error).label) if log.error in Reason.values else ""
+
+
+def _is_handed_back(log: MessageLog, logs: Sequence[MessageLog]) -> bool:
+    """Queued once more by nobody's wish, after it had been taken for sending."""
+    was_taken = any(row.event == E.SENDING and row.position < log.position for row in logs)
+    return log.event == E.QUEUED and log.actor is None and was_taken
 
 
 def _created(message: Message, log: MessageLog) -> str:
@@ -195,21 +265,79 @@ def _reported(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> 
 
 def provider_name(code: str) -> str:
     """The name people know a provider by."""
-    names = {"twilio": "Twilio", "unifonic": "Unifonic", "sandbox": _("Sandbox"), "smtp": _("the mail server")}
+    names = {
+        "twilio": "Twilio",
+        "unifonic": "Unifonic",
+        "sandbox": _("Sandbox"),
+        "smtp": _("the mail server"),
+        "anymail": _("the mail service"),
+    }
     return names.get(code, code) or _("the provider")
 
 
-def verdict(message: Message) -> tuple[str, str]:
-    """One sentence for the top of the page when the message needs explaining, with its tone; empty when all is well."""
-    left = MAX_RETRIES - message.retry_count
+def verdict(
+    message: Message, logs: Sequence[MessageLog], obstacle: Way | None, zone: zoneinfo.ZoneInfo
+) -> tuple[str, str]:
+    """One sentence for the top of the page when the message needs explaining, with its tone; empty when all is well.
+
+    ``obstacle`` is what holds the messages of its channel and sender, if anything does.
+    """
     if message.status == Status.BOUNCED:
         return _("The address does not work. Correct it in the patient's file, then send a new message."), "bad"
     if message.status in NEVER_LEFT and message.reason:
         return _("Not sent: %(reason)s.") % {"reason": message.get_reason_display()}, "warn"
     if message.status == Status.UNCONFIRMED:
-        return _("We do not know whether it arrived. It is not sent again before the provider has answered."), "warn"
+        return _unconfirmed(message, zone), "warn"
+    if is_stuck(message) and message.sent_at is not None:
+        return _(
+            "%(provider)s took it %(time)s ago, but WhatsApp has not delivered it: the phone may be off, or the "
+            "patient has blocked the clinic."
+        ) % {
+            "provider": provider_name(message.provider),
+            "time": hours_or_days(timezone.now() - message.sent_at),
+        }, "warn"
+    if obstacle is not None and waits(message):
+        return _held(obstacle, zone), "warn"
+    if message.status == Status.QUEUED and logs and _is_handed_back(logs[-1], logs):
+        return _("Handed back: no provider has it, so it waits for the next turn."), ""
     if message.status != Status.FAILED:
         return "", ""
+    return _failed(message)
+
+
+def waits(message: Message) -> bool:
+    """Is it to be sent by itself, now or later?"""
+    return message.status in (Status.QUEUED, Status.FAILED) and message.next_attempt_at is not None
+
+
+def _unconfirmed(message: Message, zone: zoneinfo.ZoneInfo) -> str:
+    words = {"provider": provider_name(message.provider)}
+    if message.next_check_at is None:
+        return (
+            _("We do not know whether it was sent, and %(provider)s cannot tell. It is not sent again by itself.")
+            % words
+        )
+    if message.next_check_at <= timezone.now():
+        return _("We do not know whether it was sent; we are asking %(provider)s.") % words
+    return _("We do not know whether it was sent; we ask %(provider)s again at %(time)s.") % {
+        **words,
+        "time": moment(message.next_check_at, zone),
+    }
+
+
+def _held(obstacle: Way, zone: zoneinfo.ZoneInfo) -> str:
+    words = {"provider": provider_name(obstacle.provider)}
+    if obstacle.state == ProviderState.State.STOPPED:
+        return _("Waiting: %(provider)s refuses our account or sender. Your admin has been told.") % words
+    if obstacle.since is None:
+        return _("Waiting: %(provider)s is down. It goes by itself when %(provider)s answers again.") % words
+    return _(
+        "Waiting: %(provider)s has been down since %(time)s. It goes by itself when %(provider)s answers again."
+    ) % {**words, "time": moment(obstacle.since, zone)}
+
+
+def _failed(message: Message) -> tuple[str, str]:
+    left = MAX_RETRIES - message.retry_count
     if message.next_attempt_at is not None:
         return ngettext(
             "The last try failed. One more try follows by itself.",
