@@ -10,10 +10,11 @@ from core import health
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    # First of the apps: the providers' call-backs are by far the most requests.
+    path("", include("integrations.urls")),
     path("admin/", admin.site.urls),
     path("", include("core.urls")),
     path("", include("appointments.urls")),
     path("notifications/", include("notifications.urls")),
     path("", include("finance.urls")),
-    path("", include("integrations.urls")),
 ]

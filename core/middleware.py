@@ -9,12 +9,15 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 from django.utils import translation
 
 from core.tenancy import system_scope, tenant_scope
 
 log = structlog.get_logger("agdar.request")
 Next = Callable[[HttpRequest], HttpResponse]
+# Where providers report (integrations/urls.py).
+WEBHOOKS = "/webhooks/"
 LANGUAGE_COOKIE = settings.LANGUAGE_COOKIE_NAME
 
 
@@ -55,6 +58,32 @@ class RequestLogMiddleware:
             ms=round((time.perf_counter() - began) * 1000),
         )
         return response
+
+
+class MachineMiddleware:
+    """Programs that report to us pass by what is there for people: sessions, users, languages, the pages' headers.
+
+    All of that would cost more than the report itself, a thousand times a second, and a redirect to https would lose
+    what was posted. Their views prove by themselves who calls. An address that is none of theirs goes the way of all
+    others.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(WEBHOOKS):
+            return self.get_response(request)
+        try:
+            found = resolve(request.path_info)
+        except Resolver404:
+            return self.get_response(request)
+        request.resolver_match = found
+        # The thread may have served a person before.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=uuid.uuid4().hex[:12])
+        answer: HttpResponse = found.func(request, *found.args, **found.kwargs)
+        return answer
 
 
 class TenantMiddleware:

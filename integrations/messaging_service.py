@@ -215,7 +215,7 @@ class MessagingService:
             if not claimed or message.patient is None or message.template is None or message.event is None:
                 return None
             channels = [str(channel) for channel in message.fallback_channels]
-            if not channels:
+            if not channels or self._has_arrived(message):
                 return None
             # Read afresh: the visit may have moved since.
             subject = registry.get(message.event.key).describe(message.event)
@@ -242,6 +242,11 @@ class MessagingService:
             )
             lifecycle.note(message, LogEvent.FALLBACK, response={"channel": copy.channel})
             return copy
+
+    def _has_arrived(self, message: Message) -> bool:
+        """Some copy of it has, over whatever channel."""
+        copies = Message.objects.filter(patient=message.patient, conversation_id=message.conversation_id)
+        return copies.filter(status__in=SUCCESS).exists()
 
     # --- afterwards -------------------------------------------------------------------------------------------------
 

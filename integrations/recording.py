@@ -76,13 +76,10 @@ def _record(provider: Provider, rows: Sequence[Message], outcomes: Mapping[uuid.
     never_made = [row.attempt_id for row in not_called if row.pk in moved]
     if never_made:
         MessageAttempt.objects.filter(pk__in=never_made).delete()
+    _keep_evidence([row for row in rows if row.pk in outcomes and row.pk not in moved], outcomes, now)
     for row in rows:
         call = outcomes.get(row.pk)
-        if call is None:
-            continue
-        if row.pk not in moved:
-            _keep_evidence(row, _attempt_of(row, call, now))
-        if isinstance(call.result, ProviderError) and call.result.kind in REASON_OF_KIND:
+        if call is not None and isinstance(call.result, ProviderError) and call.result.kind in REASON_OF_KIND:
             suppress(
                 tenant_id=row.tenant_id,
                 channel=row.channel,
@@ -101,22 +98,37 @@ def _close_attempts(closed: Sequence[dict[str, Any]]) -> None:
     update_rows(MessageAttempt, others, _RESULT)
 
 
-def _keep_evidence(row: Message, closed: dict[str, Any]) -> None:
-    """The receipt was faster than the answer, or the lease ran out: others settle the status, the answer helps them."""
-    provider_message_id = closed["provider_message_id"]
-    result = {name: closed[name] for name in _RESULT}
-    MessageAttempt.objects.filter(pk=row.attempt_id, finished_at=None).update(**result)
-    if provider_message_id:
-        MessageAttempt.objects.filter(pk=row.attempt_id, provider_message_id="").update(
-            provider_message_id=provider_message_id
-        )
-        Message.objects.filter(pk=row.pk, provider_message_id="", attempt_count=row.attempt_count).update(
-            provider_message_id=provider_message_id
-        )
-        log.info("accepted_late", message_id=str(row.pk))
+def _keep_evidence(rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call], now: dt.datetime) -> None:
+    """The receipt was faster than the answer, or the lease ran out: others settle the status, the answer helps them.
+
+    What is known of an attempt already stays; what is not is filled in.
+    """
+    if not rows:
+        return
+    there = {row.pk: row for row in MessageAttempt.objects.filter(pk__in=[row.attempt_id for row in rows])}
+    filled = []
+    for row in rows:
+        known, new = there.get(row.attempt_id), _attempt_of(row, outcomes[row.pk], now)
+        if known is not None:
+            filled.append({"id": known.pk, **{name: getattr(known, name) or new[name] for name in _EVIDENCE}})
+    update_rows(MessageAttempt, filled, _EVIDENCE)
+    ids = {row.pk: outcomes[row.pk].result for row in rows}
+    nameless = Message.objects.select_for_update(no_key=True).filter(pk__in=ids, provider_message_id="").order_by("pk")
+    counts = {row.pk: row.attempt_count for row in rows}
+    update_rows(
+        Message,
+        [
+            {"id": pk, "provider_message_id": result.provider_message_id[:80]}
+            for pk, count in nameless.values_list("pk", "attempt_count")
+            if isinstance(result := ids[pk], Accepted) and counts[pk] == count
+        ],
+        ["provider_message_id"],
+    )
+    log.info("answers_late", count=len(rows))
 
 
 _RESULT = ("finished_at", "outcome", "error_code", "duration_ms", "segments", "cost", "currency")
+_EVIDENCE = (*_RESULT, "provider_message_id")
 
 
 def _attempt_of(row: Message, call: Call, now: dt.datetime) -> dict[str, Any]:

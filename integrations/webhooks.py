@@ -1,4 +1,4 @@
-"""Where providers report: verified, stored raw, applied, answered at once.
+"""Where providers report: verified, stored raw, answered at once; a worker applies it.
 
 Whoever cannot prove to be the provider gets 403. An unknown message, a repeated or a late report is no error: it is
 kept, and the provider is thanked, or it would try for days.
@@ -9,21 +9,23 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qs
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 from twilio.request_validator import RequestValidator
 
 from core.access import public
-from integrations import sms_providers
+from core.queueing import ring
 from integrations.sandbox import account
-from integrations.sms_providers import ProviderError
+from integrations.tasks import apply_receipts_task
 from notifications import receipts, replies
 from notifications.states import Channel
 
@@ -43,21 +45,42 @@ _KEPT = (
 _NOTHING_TO_SAY = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 
+class _Parameters(dict[str, list[str]]):
+    """The parameters of a call with all their values, as Twilio's validator wants them."""
+
+    getall = dict.__getitem__
+
+    def last(self, name: str) -> str:
+        return self[name][-1] if name in self else ""
+
+
+def _parameters(request: HttpRequest) -> _Parameters:
+    """Read without ``request.POST``, which takes longer to build than a signature to check."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return _Parameters(request.POST.lists())
+    try:
+        return _Parameters(parse_qs(request.body.decode(errors="replace"), keep_blank_values=True, max_num_fields=200))
+    except ValueError:
+        raise TooManyFieldsSent from None
+
+
 @public
 @csrf_exempt
 @require_POST
-@never_cache
 def twilio_status(request: HttpRequest, message_ref: str) -> HttpResponse:
     """A message has a new status. Twilio guarantees neither order nor number; the status only moves forward."""
-    provider = _twilio_account(request)
+    form = _parameters(request)
+    provider = _twilio_account(request, form)
     if provider is None:
         return HttpResponseForbidden()
-    _store_and_apply(
+    _store(
         provider=provider,
         message_ref=message_ref,
-        provider_message_id=request.POST.get("MessageSid", ""),
-        status=request.POST.get("MessageStatus", ""),
-        payload={name: request.POST[name] for name in _KEPT if name in request.POST},
+        attempt=_attempt(request),
+        provider_message_id=form.last("MessageSid"),
+        status=form.last("MessageStatus"),
+        error_code=form.last("ErrorCode"),
+        payload={name: form.last(name) for name in _KEPT if name in form},
     )
     return HttpResponse(status=204)
 
@@ -65,21 +88,21 @@ def twilio_status(request: HttpRequest, message_ref: str) -> HttpResponse:
 @public
 @csrf_exempt
 @require_POST
-@never_cache
 def twilio_inbound(request: HttpRequest) -> HttpResponse:
     """A patient wrote back."""
-    provider = _twilio_account(request)
+    form = _parameters(request)
+    provider = _twilio_account(request, form)
     if provider is None:
         return HttpResponseForbidden()
-    sender = request.POST.get("From", "")
+    sender = form.last("From")
     bare = sender.removeprefix("whatsapp:")
     replies.receive(
         provider=provider,
         channel=Channel.SMS if bare == sender else Channel.WHATSAPP,
         sender=bare,
-        to=request.POST.get("To", "").removeprefix("whatsapp:"),
-        body=request.POST.get("Body", ""),
-        provider_message_id=request.POST.get("MessageSid", ""),
+        to=form.last("To").removeprefix("whatsapp:"),
+        body=form.last("Body"),
+        provider_message_id=form.last("MessageSid"),
     )
     return HttpResponse(_NOTHING_TO_SAY, content_type="text/xml")
 
@@ -89,61 +112,64 @@ def twilio_inbound(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @never_cache
 def unifonic_status(request: HttpRequest, message_ref: str) -> HttpResponse:
-    """Unifonic signs nothing, so a report with our key is a hint: Unifonic is asked, and its answer is believed.
-
-    When it cannot be asked now, 503 makes it report again.
-    """
+    """Unifonic signs nothing, so a report with our key is a hint: Unifonic is asked later, and its answer is believed."""
     if not _has_unifonic_key(request):
         return HttpResponseForbidden()
-    try:
-        found = sms_providers.get("unifonic").look_up(message_id=message_ref, to="", sent_after=timezone.now())
-    except ProviderError as error:
-        log.warning("receipt_not_confirmed", provider="unifonic", kind=error.kind.value, code=error.code)
-        return HttpResponse(status=503)
-    if found is None:
-        log.warning("receipt_unknown_message", provider="unifonic")
-        return HttpResponse(status=200)
-    _store_and_apply(
+    reported = _reported(request)
+    _store(
         provider="unifonic",
         message_ref=message_ref,
-        provider_message_id=found.provider_message_id,
-        status=found.status,
-        payload={"MessageID": found.provider_message_id, "confirmed": found.status, "reported": _reported(request)},
+        attempt=_attempt(request),
+        provider_message_id="",
+        status=receipts.HINT + reported,
+        error_code="",
+        payload={"reported": reported},
     )
     return HttpResponse(status=200)
 
 
-def _store_and_apply(
-    *, provider: str, message_ref: str, provider_message_id: str, status: str, payload: Mapping[str, str]
-) -> None:
-    """Stored first: from then on nothing is lost, and what cannot be applied now is applied by the sweeper."""
-    receipt = receipts.store(
-        provider=provider,
-        message_ref=message_ref,
-        provider_message_id=provider_message_id,
-        status=status,
-        payload=payload,
-    )
-    try:
-        receipts.apply(receipt.pk)
-    except DatabaseError:
-        log.exception("receipt_left_to_the_sweeper", receipt_id=str(receipt.pk))
+def _store(**receipt: Any) -> None:
+    """Stored first: from then on nothing is lost. A repeated one has been rung for already."""
+    if receipts.store(**receipt):
+        ring(apply_receipts_task)
 
 
-def _twilio_account(request: HttpRequest) -> str | None:
+def _attempt(request: HttpRequest) -> int | None:
+    """The number that we put into the call-back's address; None where there is none, or nonsense."""
+    given = parse_qs(request.META.get("QUERY_STRING", "")).get("attempt", [""])[-1]
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= 4 else None
+
+
+def _twilio_account(request: HttpRequest, form: _Parameters) -> str | None:
     """Whose signature the call carries: “twilio”, “sandbox” (while it is switched on) or None.
 
     The signature covers the address as the provider called it, which behind a proxy only PUBLIC_BASE_URL knows, and
     all parameters, also those that Twilio adds one day. Key and algorithm are ours to choose, never the header's.
     """
-    signature = request.headers.get("X-Twilio-Signature", "")
+    signature = request.META.get("HTTP_X_TWILIO_SIGNATURE", "")
     url = settings.PUBLIC_BASE_URL + request.get_full_path()
     tokens = {"twilio": settings.TWILIO_AUTH_TOKEN, "sandbox": account.TOKEN if settings.SANDBOX_ENABLED else ""}
     for provider, token in tokens.items():
-        if signature and token and RequestValidator(token).validate(url, request.POST, signature):
+        if signature and token and _is_signed(_validator(token), url, form, signature):
             return provider
     log.warning("webhook_refused", provider="twilio", is_signed=bool(signature))
     return None
+
+
+def _is_signed(validator: RequestValidator, url: str, form: _Parameters, signature: str) -> bool:
+    """As Twilio's own ``validate`` would say, which computes all of its variants each time: here the usual one first.
+
+    Compared as bytes: a header that is not ASCII must be refused, not raise.
+    """
+    usual = validator.compute_signature(url, form)
+    if hmac.compare_digest(usual.encode(), signature.encode(errors="replace")):
+        return True
+    return bool(validator.validate(url, form, signature))
+
+
+@cache
+def _validator(token: str) -> RequestValidator:
+    return RequestValidator(token)
 
 
 def _has_unifonic_key(request: HttpRequest) -> bool:
