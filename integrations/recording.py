@@ -283,4 +283,5 @@ def _after_failures(rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call])
             told.add((row.channel, error.code))
             alerts.channel_is_down(tenant_id=row.tenant_id, channel=row.channel, code=error.code, detail=error.detail)
         if error.permanent and row.fallback_channels and not _stops_the_lane(error):
-            MessagingService().fall_back(row)
+            # The whole row: the claim loaded what sending needs.
+            MessagingService().fall_back(Message.objects.get(pk=row.pk))

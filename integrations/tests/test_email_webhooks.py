@@ -15,8 +15,8 @@ from django.utils import timezone
 from conftest import Clinic
 from integrations import email_webhooks
 from notifications import receipts
-from notifications.models import Message, MessageLog, ProviderReceipt, SuppressedAddress
-from notifications.states import NotificationType, Reason, Status
+from notifications.models import Message, MessageAttempt, MessageLog, ProviderReceipt, SuppressedAddress
+from notifications.states import NotificationType, Outcome, Reason, Status
 
 MAIL = "b7bc2f4a-e38e-4336-af7d-e6c392c2f817"
 AT = "2026-11-23T10:00:00Z"
@@ -33,7 +33,7 @@ def postmark(settings: Any) -> None:
 @pytest.fixture
 def message(clinic: Clinic) -> Message:
     """A mail that the service has taken."""
-    return Message.objects.create(
+    made = Message.objects.create(
         tenant=clinic.tenant,
         patient=clinic.patient,
         notification_type=NotificationType.GENERAL,
@@ -47,7 +47,20 @@ def message(clinic: Clinic) -> Message:
         provider="anymail",
         provider_message_id=MAIL,
         dedupe_key=str(uuid.uuid4()),
+        attempt_count=1,
     )
+    MessageAttempt.objects.create(
+        tenant=clinic.tenant,
+        message=made,
+        number=1,
+        provider="anymail",
+        lease_token=uuid.uuid4(),
+        started_at=timezone.now(),
+        finished_at=timezone.now(),
+        outcome=Outcome.ACCEPTED,
+        provider_message_id=MAIL,
+    )
+    return made
 
 
 def report(message: Message | None = None, *, secret: str = "noor:secret", **event: Any) -> int:
