@@ -25,8 +25,9 @@ log = structlog.get_logger(__name__)
 
 # Bulk takes a token only while more than this share of the bucket is left: the others always find some.
 KEPT_FROM_BULK = 0.2
-# Waits after a 429 without Retry-After: one second, doubled with each, at most a minute.
-LONGEST_PAUSE = 60.0
+# Waits after a 429 without Retry-After: one second, doubled with each; the longest lets everything go again within a
+# minute of the trouble's end.
+LONGEST_PAUSE = 30.0
 # A Retry-After beyond this is taken for a mistake: nobody would notice a sender that rests for a day.
 LONGEST_TOLD = 3600.0
 # After a minute without a new 429 the next one counts as the first.

@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 # What was handed back waits this long, so that a lane that is held is not claimed in circles.
 HELD_FOR = dt.timedelta(seconds=5)
+# From this share of a batch on, "too many" means the sender and not a few calls that came at a bad moment.
+MANY_TOO_MANY = 0.2
+SHORT_BREATH = 1.0
 # How long a database that is away is waited for; the lease is longer.
 PATIENCE_SECONDS = 20.0
 _DATABASE_IS_AWAY = (OperationalError, InterfaceError)
@@ -259,14 +262,13 @@ def follow_up(
 def _slow_down(tenant_id: uuid.UUID, provider: Provider, channel: str, sender: str, calls: Sequence[Call]) -> None:
     refused = [call.result for call in calls if isinstance(call.result, ProviderError)]
     too_many = [error for error in refused if error.kind is Kind.TRANSIENT and error.response.get("status") == 429]
-    if too_many:
-        rates.pause(
-            tenant_id=tenant_id,
-            provider_name=provider.name,
-            channel=channel,
-            sender=sender,
-            seconds=max((error.retry_after for error in too_many if error.retry_after is not None), default=None),
-        )
+    if not too_many:
+        return
+    told = max((error.retry_after for error in too_many if error.retry_after is not None), default=None)
+    if told is None and len(too_many) < len(calls) * MANY_TOO_MANY:
+        # Most went through: a breath, and not the wait that doubles each time.
+        told = SHORT_BREATH
+    rates.pause(tenant_id=tenant_id, provider_name=provider.name, channel=channel, sender=sender, seconds=told)
 
 
 def _after_failures(rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call]) -> None:

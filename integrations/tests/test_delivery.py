@@ -10,7 +10,7 @@ from django.utils import timezone
 from conftest import Clinic
 from core.models import Patient
 from core.tenancy import tenant_scope
-from integrations import delivery, recording, sms_providers
+from integrations import delivery, rates, recording, sms_providers
 from integrations.delivery import deliver, drain
 from integrations.fanout import process_event
 from integrations.messaging_service import MessagingService
@@ -501,3 +501,15 @@ def test_batches_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> No
     assert [delivery._next_size(100, took) for took in (0.1, 0.7, 5.0)] == [200, 100, 50]
     assert delivery._next_size(delivery.MOST, 0.1) == delivery.MOST
     assert delivery._next_size(delivery.LEAST, 20.0) == delivery.LEAST
+
+
+@pytest.mark.parametrize(("refused", "pauses"), [(1, [1.0]), (4, [None])], ids=["a few", "many"])
+def test_a_few_too_many_cost_a_breath_and_many_the_wait_that_doubles(
+    clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, refused: int, pauses: list[float | None]
+) -> None:
+    seen: list[float | None] = []
+    monkeypatch.setattr(rates, "pause", lambda *, seconds, **_: seen.append(seconds))
+    provider.script = [error(Kind.TRANSIENT, "20429", response={"status": 429})] * refused
+    queue_many(clinic, 10)
+    drain(Lane.TRANSACTIONAL, seconds=0)
+    assert seen == pauses

@@ -196,13 +196,13 @@ def test_a_pause_is_as_long_as_the_provider_says(clinic: Clinic, fake: FakeProvi
     assert take(clinic, fake) == 1
 
 
-def test_without_a_word_the_pauses_double_up_to_a_minute(clinic: Clinic, fake: FakeProvider, clock: Any) -> None:
+def test_without_a_word_the_pauses_double_up_to_half_a_minute(clinic: Clinic, fake: FakeProvider, clock: Any) -> None:
     waits = []
     for _again in range(8):
         wait = pause(clinic)
         waits.append(wait.total_seconds())
         clock.shift(wait)
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_after_a_minute_of_peace_the_next_pause_is_short_again(clinic: Clinic, fake: FakeProvider, clock: Any) -> None:
