@@ -6,44 +6,61 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Goal(Enum):
+    """How ``Measure.goal`` is read: a limit of the value or of the ratio, above or below."""
+
+    AT_MOST = "≤ {0:g}"
+    AT_LEAST = "≥ {0:g}"
+    RATIO_AT_LEAST = "≥ {0:g} ×"
 
 
 @dataclass(frozen=True)
 class Measure:
-    """``baseline`` is the floor of the same run, ``goal`` the most that ``value`` may be."""
+    """``baseline`` is the other side of the same run, in the same unit; None where there is none."""
 
     name: str
     value: float
     unit: str
-    baseline: float
-    goal: float
+    baseline: float | None
+    goal: float | None
+    kind: Goal = Goal.AT_MOST
 
     @property
-    def ratio(self) -> float:
-        return self.value / self.baseline
+    def ratio(self) -> float | None:
+        return self.value / self.baseline if self.baseline else None
 
     @property
     def met(self) -> bool:
-        return self.value <= self.goal
+        """A measure without a goal is told for the reader, and cannot be missed."""
+        if self.goal is None:
+            return True
+        if self.kind is Goal.AT_MOST:
+            return self.value <= self.goal
+        reached = self.value if self.kind is Goal.AT_LEAST else self.ratio
+        return reached is not None and reached >= self.goal
 
     def as_json(self) -> str:
         fields = {
             "name": self.name,
             "value": round(self.value, 2),
             "unit": self.unit,
-            "baseline": round(self.baseline, 2),
-            "ratio": round(self.ratio, 2),
+            "baseline": None if self.baseline is None else round(self.baseline, 2),
+            "ratio": None if self.ratio is None else round(self.ratio, 2),
             "goal": self.goal,
             "met": self.met,
         }
         return json.dumps(fields)
 
     def as_text(self) -> str:
-        verdict = "met" if self.met else "MISSED"
-        return (
-            f"{self.name:<36} {self.value:8.1f} {self.unit}   floor {self.baseline:8.1f}   ratio {self.ratio:6.2f}   "
-            f"goal {self.goal:g} {verdict}"
-        )
+        baseline = "" if self.baseline is None else f"baseline {self.baseline:8.1f}   ratio {self.ratio:6.2f}"
+        verdict = "" if self.goal is None else f"goal {self.kind.value.format(self.goal)} {self._verdict()}"
+        return f"{self.name:<36} {self.value:9.1f} {self.unit:<4} {baseline:<36} {verdict}".rstrip()
+
+    def _verdict(self) -> str:
+        return "met" if self.met else "MISSED"
 
 
 def p95(samples: Sequence[float]) -> float:
