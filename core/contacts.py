@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from core.models import Guardian, Guardianship, Patient
 from core.models.tenant import in_language
@@ -50,16 +51,17 @@ def contacts_for(patients: Iterable[Patient]) -> dict[uuid.UUID, Contact | str]:
     """``contact_for`` for many at once: patient id → contact or reason. One query, and none where all are adults."""
     found: dict[uuid.UUID, Contact | str] = {}
     minors: list[uuid.UUID] = []
+    today = timezone.localdate()
     for patient in patients:
         if patient.deceased_at is not None:
-            found[patient.pk] = DECEASED
+            found[patient.id] = DECEASED
         elif patient.merged_into_id is not None:
-            found[patient.pk] = MERGED_AWAY
-        elif patient.is_minor:
-            found[patient.pk] = GUARDIAN_UNVERIFIED
-            minors.append(patient.pk)
+            found[patient.id] = MERGED_AWAY
+        elif patient.is_minor_on(today):
+            found[patient.id] = GUARDIAN_UNVERIFIED
+            minors.append(patient.id)
         else:
-            found[patient.pk] = _contact(patient)
+            found[patient.id] = _contact(patient)
     if minors:
         for guardianship in _speaking().filter(patient__among=minors):
             found[guardianship.patient_id] = _contact(guardianship.guardian, guardianship.guardian)

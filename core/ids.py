@@ -12,7 +12,9 @@ def ordered_uuid() -> uuid.UUID:
 
     With fully random keys each row of a batch touches another page of every index; these fill one page after another.
     """
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+    # 48 bits of time, the version, 12 random bits, the variant, 62 random bits.
+    moment = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
+    chance = int.from_bytes(os.urandom(10))
+    return uuid.UUID(
+        int=moment << 80 | 0x7 << 76 | (chance >> 62 & 0xFFF) << 64 | 0x2 << 62 | chance & 0x3FFF_FFFF_FFFF_FFFF
+    )

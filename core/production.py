@@ -15,7 +15,10 @@ def unsafe_settings(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "agdar.E010", "SECRET_KEY is the demo's default, which everybody knows. Set one of your own."
     for name in ("SMS_PROVIDER", "WHATSAPP_PROVIDER"):
         if "sandbox" in values[name]:
-            yield "agdar.E011", f"{name} names the sandbox, which reaches no patient. Set a provider, or leave it empty."
+            yield (
+                "agdar.E011",
+                f"{name} names the sandbox, which reaches no patient. Set a provider, or leave it empty.",
+            )
     if values["DATABASES"]["default"]["ENGINE"].endswith("sqlite3"):
         yield "agdar.E012", "DATABASE_URL is SQLite, which serves one machine. Set a PostgreSQL database."
     if values["CELERY_BROKER_URL"].startswith("sqlite"):

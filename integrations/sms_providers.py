@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
@@ -182,17 +182,26 @@ class Provider(ABC):
         raise NotImplementedError
 
     def _send_many(self, outgoings: Sequence[Outgoing], brake: Brake) -> list[Call]:
-        """For adapters with a blocking ``_send``: threads."""
+        """For adapters with a blocking ``_send``: threads that take one message after the other."""
+        waiting = iter(outgoings)
+        turn = threading.Lock()
+        calls: list[Call] = []
 
-        def call(outgoing: Outgoing) -> Call | None:
-            return None if brake.is_on else timed(self._send, outgoing, brake)
+        def work() -> None:
+            while not brake.is_on:
+                with turn:
+                    outgoing = next(waiting, None)
+                if outgoing is None:
+                    return
+                calls.append(timed(self._send, outgoing, brake))
 
-        if len(outgoings) == 1:
-            calls: list[Call | None] = [call(outgoings[0])]
-        else:
-            with ThreadPoolExecutor(min(self.max_in_flight, len(outgoings))) as pool:
-                calls = list(pool.map(call, outgoings))
-        return [one for one in calls if one is not None]
+        others = [threading.Thread(target=work) for _ in range(min(self.max_in_flight, len(outgoings)) - 1)]
+        for thread in others:
+            thread.start()
+        work()
+        for thread in others:
+            thread.join()
+        return calls
 
     @abstractmethod
     def _look_up(

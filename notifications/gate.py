@@ -67,18 +67,18 @@ def refusals_for_patients(
     stopped = suppressed(channel, {address_of(one, channel) for one in contacts.values() if isinstance(one, Contact)})
     answers: dict[uuid.UUID, tuple[Contact | None, NotificationPreference, Reason | None]] = {}
     for patient in patients:
-        contact, preference = contacts[patient.pk], preferences[patient.pk]
+        contact, preference = contacts[patient.id], preferences[patient.id]
         refused = _refusal(contact, preference, channel, notification_type)
         reachable = contact if isinstance(contact, Contact) else None
         if refused is None and reachable is not None:
             refused = stopped.get(address_of(reachable, channel))
-        answers[patient.pk] = (reachable, preference, refused)
+        answers[patient.id] = (reachable, preference, refused)
     return answers
 
 
 def recheck(message: Message) -> Reason | None:
     """Everything again, right before the send (invariant 7): the world may have changed since it was queued."""
-    return recheck_many([message]).get(message.pk)
+    return recheck_many([message]).get(message.id)
 
 
 def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
@@ -90,7 +90,7 @@ def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
         return {}
     tenant = Tenant.objects.get(pk=messages[0].tenant_id)
     if not tenant.is_active:
-        return dict.fromkeys((message.pk for message in messages), Reason.TENANT_SUSPENDED)
+        return dict.fromkeys((message.id for message in messages), Reason.TENANT_SUSPENDED)
     now = timezone.now()
     patients = _patients_of(messages, tenant)
     contacts = contacts_for(patients.values())
@@ -124,14 +124,14 @@ def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
                 reason = Reason.CONTACT_UNDELIVERABLE
         reason = reason or stopped[message.channel].get(message.recipient)
         if reason is not None:
-            refused[message.pk] = reason
+            refused[message.id] = reason
     return refused
 
 
 def _patients_of(messages: Sequence[Message], tenant: Tenant) -> dict[uuid.UUID, Patient]:
     ids = {message.patient_id for message in messages if message.patient_id is not None}
     rows = Patient.objects.filter(pk__among=ids).only(*CONTACT_FIELDS).order_by()
-    found = {patient.pk: patient for patient in rows}
+    found = {patient.id: patient for patient in rows}
     for patient in found.values():
         patient.tenant = tenant
     return found
@@ -139,11 +139,11 @@ def _patients_of(messages: Sequence[Message], tenant: Tenant) -> dict[uuid.UUID,
 
 def preferences_of(patients: Sequence[Patient]) -> dict[uuid.UUID, NotificationPreference]:
     """``preference_of`` for many: patient id → preferences."""
-    rows = NotificationPreference.objects.filter(patient__among=[patient.pk for patient in patients])
+    rows = NotificationPreference.objects.filter(patient__among=[patient.id for patient in patients])
     found = {row.patient_id: row for row in rows}
     # One for all who have none: the defaults.
     default = NotificationPreference()
-    return {patient.pk: found.get(patient.pk, default) for patient in patients}
+    return {patient.id: found.get(patient.id, default) for patient in patients}
 
 
 def _refusals_of_events(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:

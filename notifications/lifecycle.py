@@ -89,9 +89,10 @@ def first_state(
     refusal: Reason | None = None,
     details: Mapping[str, Any] | None = None,
     actor_id: uuid.UUID | None = None,
+    now: dt.datetime | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """How a new message starts: the fields of its state, and its first log rows for ``insert_rows``."""
-    now = timezone.now()
+    now = now or timezone.now()
     status = Status.QUEUED if refusal is None else status_of_refusal(refusal)
     fields = {
         "status": status.value,

@@ -22,6 +22,7 @@ NEUTRAL = {
     "REDIS_URL": "",
     "SMS_PROVIDER": "sandbox",
     "WHATSAPP_PROVIDER": "sandbox",
+    "EMAIL_PROVIDER": "smtp",
     "SECURE_COOKIES": "False",
     "SECURE_SSL_REDIRECT": "False",
     "LOG_LEVEL": "WARNING",

@@ -55,9 +55,12 @@ class Patient(TenantModel, BilingualName):
     def age(self) -> int:
         return self.age_on(timezone.localdate())
 
+    def is_minor_on(self, day: dt.date) -> bool:
+        return self.age_on(day) < self.tenant.age_of_majority
+
     @property
     def is_minor(self) -> bool:
-        return self.age < self.tenant.age_of_majority
+        return self.is_minor_on(timezone.localdate())
 
     @property
     def initials(self) -> str:

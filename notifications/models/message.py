@@ -111,17 +111,11 @@ class Message(TenantModel):
             models.Index(fields=["event"], condition=models.Q(event__isnull=False), name="message_by_event"),
             # used by replies
             models.Index(fields=["recipient", "-created_at"], name="message_by_recipient"),
-            # used by the claim: what is due in a lane, tenant by tenant
+            # used by the claim: what is due in a lane, tenant by tenant; and by the sweeper: what of it is too late
             models.Index(
-                fields=["lane", "tenant", "next_attempt_at"],
+                fields=["tenant", "lane", "next_attempt_at", "expires_at"],
                 condition=models.Q(status__in=["QUEUED", "FAILED"], next_attempt_at__isnull=False),
                 name="message_due",
-            ),
-            # used by the sweeper: what waits and is too late
-            models.Index(
-                fields=["expires_at"],
-                condition=models.Q(status__in=["QUEUED", "FAILED"], next_attempt_at__isnull=False),
-                name="message_too_late",
             ),
             # used by the sweeper: whose worker died in mid-send
             models.Index(fields=["lease_expires_at"], condition=models.Q(status="SENDING"), name="message_lease"),
