@@ -1,4 +1,4 @@
-# What bin/demo, bin/test and bin/bench share: a Python that is new enough, .venv, the pinned packages.
+# What bin/demo, bin/test, bin/bench and bin/chaos share: a Python that is new enough, .venv, the pinned packages.
 # Sourced, not run. POSIX sh. Never asks for root; says one clear line when something is missing.
 
 die() {

@@ -5,21 +5,22 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from appointments import services
 from appointments.models import Reminder
 from appointments.reminders import send_due_reminders
 from conftest import Clinic
-from integrations.delivery import deliver
+from integrations.delivery import deliver, drain
 from integrations.fanout import process_event
 from integrations.messaging_service import MessagingService
 from integrations.sms_providers import Kind, LookUp, ProviderError
 from integrations.tasks import sweep_messages_task
 from integrations.tests.fakes import FakeProvider, error
 from notifications import default_words, receipts
-from notifications.models import Message, NotificationEvent, NotificationPreference
-from notifications.states import RECEIPT_WITHIN, NotificationType, Reason, Status
+from notifications.models import Message, Notification, NotificationEvent, NotificationPreference
+from notifications.states import RECEIPT_WITHIN, Lane, NotificationType, Reason, Status
 
 
 @pytest.fixture
@@ -198,3 +199,25 @@ def test_an_opt_out_at_the_provider_is_final_and_says_so(
     reminder.refresh_from_db()
     assert (reminder.status, reminder.reason) == (Status.FAILED, Reason.OPTED_OUT)
     assert reminder.next_attempt_at is None
+
+
+def test_after_an_outage_of_four_hours_no_stale_reminder_leaves_and_the_admin_gets_one_summary(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    """Everything of ours was down, neither a worker nor the sweeper ran, until it was no longer of use."""
+    outage = dt.timedelta(hours=4)
+    Message.objects.filter(pk=reminder.pk).update(expires_at=timezone.now() + outage - dt.timedelta(minutes=1))
+    with time_machine.travel(timezone.now() + outage, tick=False) as clock:
+        drain(Lane.URGENT)
+        drain(Lane.TRANSACTIONAL)
+        assert provider.calls == []
+        reminder.refresh_from_db()
+        assert (reminder.status, reminder.reason) == (Status.EXPIRED, Reason.PAST_DUE)
+        assert [channel for channel, _status in copies(reminder)] == ["SMS"], "nor over another channel"
+        sweep_messages_task()
+        clock.shift(dt.timedelta(minutes=3))
+        sweep_messages_task()
+        sweep_messages_task()
+        alert = NotificationEvent.objects.get(key="system.alert")
+        process_event(alert.tenant_id, alert.pk)
+    assert Notification.objects.get(event=alert).user == clinic.admin
