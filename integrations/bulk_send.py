@@ -106,9 +106,12 @@ class _Job:
         counts: Counter[str] = Counter(failed=len(set(ids)) - len(patients))
         messages: list[dict[str, Any]] = []
         logs: list[dict[str, Any]] = []
-        for channel, theirs in self._by_channel(patients).items():
+        preferences = gate.preferences_of(patients)
+        for channel, theirs in self._by_channel(patients, preferences).items():
             template = self.templates[channel]
-            answers = gate.refusals_for_patients(theirs, channel=channel, notification_type=template.notification_type)
+            answers = gate.refusals_for_patients(
+                theirs, preferences, channel=channel, notification_type=template.notification_type
+            )
             for patient in theirs:
                 contact, preference, refusal = answers[patient.id]
                 try:
@@ -132,11 +135,12 @@ class _Job:
         outbox.ring_on_commit(Lane.BULK)
         return counts
 
-    def _by_channel(self, patients: Sequence[Patient]) -> dict[str, list[Patient]]:
+    def _by_channel(
+        self, patients: Sequence[Patient], preferences: Mapping[uuid.UUID, NotificationPreference]
+    ) -> dict[str, list[Patient]]:
         """The channel asked for, or each patient's preferred one that has a template."""
         if self.channel is not None:
             return {self.channel: list(patients)}
-        preferences = gate.preferences_of(patients)
         groups: dict[str, list[Patient]] = defaultdict(list)
         for patient in patients:
             order = gate.preferred_order(preferences[patient.id])

@@ -120,9 +120,7 @@ class RateBucket(models.Model):
     class Meta:
         verbose_name = _("sender's speed limit")
         verbose_name_plural = _("senders' speed limits")
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "provider", "channel", "sender"], name="bucket_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["tenant", "provider", "channel", "sender"], name="bucket_once")]
 
     def __str__(self) -> str:
         return f"{self.provider} {self.channel}"

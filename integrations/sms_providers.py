@@ -55,6 +55,10 @@ __all__ = [
     "Scope",
 ]
 
+# Threads that a batch starts with, and how long before the rest of them are started too.
+AT_FIRST = 2
+PATIENCE_SECONDS = 0.1
+
 
 class Provider(ABC):
     """One adapter. Instances are shared by the threads of a process and keep nothing about a message."""
@@ -195,12 +199,19 @@ class Provider(ABC):
                     return
                 calls.append(timed(self._send, outgoing, brake))
 
-        others = [threading.Thread(target=work) for _ in range(min(self.max_in_flight, len(outgoings)) - 1)]
-        for thread in others:
-            thread.start()
-        work()
-        for thread in others:
-            thread.join()
+        if len(outgoings) == 1:
+            work()
+            return calls
+        threads = [threading.Thread(target=work) for _ in range(min(self.max_in_flight, len(outgoings)))]
+        # A server next door keeps two busy, and more would only wait for each other. One that is far away gets all.
+        for number, thread in enumerate(threads):
+            if number == AT_FIRST:
+                threads[0].join(PATIENCE_SECONDS)
+            if number < AT_FIRST or threads[0].is_alive():
+                thread.start()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
         return calls
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.utils import timezone
 
@@ -59,11 +59,17 @@ def _refusal(
 
 
 def refusals_for_patients(
-    patients: Sequence[Patient], *, channel: str, notification_type: str
+    patients: Sequence[Patient],
+    preferences: Mapping[uuid.UUID, NotificationPreference],
+    *,
+    channel: str,
+    notification_type: str,
 ) -> dict[uuid.UUID, tuple[Contact | None, NotificationPreference, Reason | None]]:
-    """``refusal_for_patient`` for many: patient id → (contact, preference, reason or None). Three queries."""
+    """``refusal_for_patient`` for many: patient id → (contact, preference, reason or None). Two queries.
+
+    ``preferences`` is what ``preferences_of`` gives for them.
+    """
     contacts = contacts_for(patients)
-    preferences = preferences_of(patients)
     stopped = suppressed(channel, {address_of(one, channel) for one in contacts.values() if isinstance(one, Contact)})
     answers: dict[uuid.UUID, tuple[Contact | None, NotificationPreference, Reason | None]] = {}
     for patient in patients:

@@ -184,7 +184,9 @@ def test_a_receipt_may_come_before_the_providers_answer(clinic: Clinic) -> None:
     assert (message.lease_token, message.provider_message_id) == (None, "SM1")
     assert not lifecycle.move(message.pk, Status.SENT, lease=lease)
     attempt = message.attempts.get()
-    assert (attempt.provider_message_id, attempt.outcome) == ("SM1", Outcome.ACCEPTED), "its own answer may write over it"
+    assert (attempt.provider_message_id, attempt.outcome) == ("SM1", Outcome.ACCEPTED), (
+        "its own answer may write over it"
+    )
 
 
 def test_an_unknown_outcome_is_settled_and_its_attempt_counts_as_accepted(clinic: Clinic) -> None:
