@@ -97,7 +97,8 @@ def deliver(message_id: uuid.UUID) -> bool:
     with tenant_scope(tenant_id):
         lane = Message.objects.values_list("lane", flat=True).get(pk=message_id)
         _claim(batch, tenant_id, lane, limit=1, only=message_id)
-    return bool(_send(batch))
+    counts = _send(batch)
+    return counts.total() > counts["handed_back"]
 
 
 @dataclass(slots=True)
@@ -107,6 +108,8 @@ class Batch:
     rows: dict[uuid.UUID, Message] = field(default_factory=dict)
     # Those with something due in the lane, whether or not it may go.
     tenants: list[uuid.UUID] = field(default_factory=list)
+    # What is held would be read again and again before what may go.
+    held: set[tuple[str, str | None]] = field(default_factory=breaker.held_places)
     routes: dict[tuple[str, str], Provider | None] = field(default_factory=dict)
     # The sender that each of them may be given there.
     senders: dict[tuple[str, str, str], str] = field(default_factory=dict)
@@ -170,8 +173,7 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
         due = due.filter(pk=only)
     for channel, sender in rates.blocked(tenant_id, lane=lane):
         due = due.exclude(channel=channel, sender=sender)
-    # What is held would be read again and again before what may go.
-    for channel, held_sender in breaker.held_places():
+    for channel, held_sender in batch.held:
         due = due.exclude(channel=channel, **({} if held_sender is None else {"sender": held_sender}))
     rows = lifecycle.claim(due, limit=limit, lease_for=LEASE, admit=lambda found: _admit(batch, tenant_id, lane, found))
     batch.rows.update((row.pk, row) for row in rows)

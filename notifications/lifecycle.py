@@ -121,7 +121,8 @@ def claim(
     skipped. ``admit``, inside the transaction, refuses what must not leave and says which provider carries each of
     the rest. Each gets its open attempt, so that a crash from here on is seen. Returns the rows as they are now.
     """
-    found = list(due.select_for_update(skip_locked=True, no_key=True, of=("self",)).order_by("next_attempt_at")[:limit])
+    free = due.select_for_update(skip_locked=True, no_key=True, of=("self",)).only(*_NEEDED_TO_SEND)
+    found = list(free.order_by("next_attempt_at")[:limit])
     carriers = admit(found) if found else {}
     rows = [row for row in found if row.pk in carriers]
     if not rows:

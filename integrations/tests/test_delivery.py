@@ -381,7 +381,7 @@ def test_what_was_claimed_and_not_called_goes_back_and_counts_no_attempt(
 ) -> None:
     monkeypatch.setattr(provider, "send_many", lambda _outgoings, **_: [])
     message = queue(clinic)
-    deliver(message.pk)
+    assert not deliver(message.pk)
     assert again(message).status == Status.QUEUED
     assert (message.attempt_count, message.retry_count, message.attempts.count()) == (0, 0, 0)
     assert message.next_attempt_at > timezone.now()
