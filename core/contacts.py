@@ -73,12 +73,6 @@ def _speaking() -> QuerySet[Guardianship]:
     return rows.select_related("guardian")
 
 
-def speaking_guardian(patient: Patient) -> Guardian | None:
-    """The first contact, if verified and willing to get messages."""
-    guardianship = _speaking().filter(patient=patient).first()
-    return guardianship.guardian if guardianship is not None else None
-
-
 def _contact(person: Patient | Guardian, guardian: Guardian | None = None) -> Contact:
     return Contact(
         name_en=person.name_en,

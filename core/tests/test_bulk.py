@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import uuid
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
@@ -49,7 +50,7 @@ def test_what_is_written_in_bulk_reads_as_if_it_had_been_saved_one_by_one(clinic
     assert first.tenant_id == clinic.tenant.pk
 
 
-def test_many_rows_get_each_its_own_values_in_one_statement(clinic: Clinic, django_assert_num_queries: object) -> None:
+def test_many_rows_get_each_its_own_values_in_one_statement(clinic: Clinic, django_assert_num_queries: Any) -> None:
     rows = [row(clinic, str(n)) for n in range(5)]
     insert_rows(Message, rows)
     now = timezone.now()
@@ -67,7 +68,7 @@ def test_many_rows_get_each_its_own_values_in_one_statement(clinic: Clinic, djan
         for n, item in enumerate(rows)
     ]
     columns = [name for name in new[0] if name != "id"]
-    with django_assert_num_queries(1):  # type: ignore[operator]
+    with django_assert_num_queries(1):
         update_rows(Message, new, columns)
     for item in new:
         message = Message.objects.get(pk=item["id"])
@@ -89,8 +90,8 @@ def test_a_row_that_breaks_a_rule_takes_its_batch_with_it(clinic: Clinic) -> Non
     assert not Message.objects.exists()
 
 
-def test_nothing_to_write_is_no_statement(clinic: Clinic, django_assert_num_queries: object) -> None:
-    with django_assert_num_queries(0):  # type: ignore[operator]
+def test_nothing_to_write_is_no_statement(clinic: Clinic, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
         insert_rows(MessageLog, [])
         update_rows(Message, [], ["status"])
 
