@@ -32,6 +32,20 @@ def _describe_alert(event: NotificationEvent) -> Subject:
     )
 
 
+def _to_admins(key: str, names: tuple[str, str], level: Level, **example: Words) -> EventType:
+    """What the system has to say of itself: the words come with the event."""
+    bell = Bell(title_en="{title}", title_ar="{title}", body_en="{text}", body_ar="{text}", level=level)
+    return EventType(
+        key=key,
+        name_en=names[0],
+        name_ar=names[1],
+        notification_type=NotificationType.STAFF,
+        deliveries=(Delivery(Audience.ADMIN, (Slot.IN_APP,), bell=bell),),
+        describe=_describe_alert,
+        example=example,
+    )
+
+
 ENTRIES = (
     EventType(
         key="message.reply_received",
@@ -53,44 +67,18 @@ ENTRIES = (
         describe=_describe_reply,
         example={"patient_name": Words("Sara Al-Mutairi", "سارة المطيري"), "text": "شكرًا"},
     ),
-    EventType(
-        key="system.alert",
-        name_en="System alert",
-        name_ar="تنبيه من النظام",
-        notification_type=NotificationType.STAFF,
-        deliveries=(
-            Delivery(
-                Audience.ADMIN,
-                (Slot.IN_APP,),
-                bell=Bell(
-                    title_en="{title}", title_ar="{title}", body_en="{text}", body_ar="{text}", level=Level.ERROR
-                ),
-            ),
-        ),
-        describe=_describe_alert,
-        example={
-            "title": Words("SMS is not being sent", "الرسائل النصية لا تُرسل"),
-            "text": Words("The provider refuses our account.", "مزود الخدمة يرفض حسابنا."),
-        },
+    _to_admins(
+        "system.alert",
+        ("System alert", "تنبيه من النظام"),
+        Level.ERROR,
+        title=Words("SMS is not being sent", "الرسائل النصية لا تُرسل"),
+        text=Words("The provider refuses our account.", "مزود الخدمة يرفض حسابنا."),
     ),
-    EventType(
-        key="system.recovered",
-        name_en="System works again",
-        name_ar="عودة النظام إلى العمل",
-        notification_type=NotificationType.STAFF,
-        deliveries=(
-            Delivery(
-                Audience.ADMIN,
-                (Slot.IN_APP,),
-                bell=Bell(
-                    title_en="{title}", title_ar="{title}", body_en="{text}", body_ar="{text}", level=Level.SUCCESS
-                ),
-            ),
-        ),
-        describe=_describe_alert,
-        example={
-            "title": Words("SMS is being sent again", "الرسائل النصية تُرسل من جديد"),
-            "text": Words("The provider accepts our account again.", "مزود الخدمة يقبل حسابنا من جديد."),
-        },
+    _to_admins(
+        "system.recovered",
+        ("System works again", "عودة النظام إلى العمل"),
+        Level.SUCCESS,
+        title=Words("SMS is being sent again", "الرسائل النصية تُرسل من جديد"),
+        text=Words("The provider accepts our account again.", "مزود الخدمة يقبل حسابنا من جديد."),
     ),
 )
