@@ -105,6 +105,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "core:sign_in"
 LOGIN_REDIRECT_URL = "core:home"
 LOGOUT_REDIRECT_URL = "core:sign_in"
+SESSION_ENGINE = "core.sessions"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 AXES_FAILURE_LIMIT = 8
@@ -230,6 +231,8 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Agdar <no-reply@agda
 # Milliseconds between two polls of a visible tab (±10 %).
 BELL_POLL_MS = env.int("BELL_POLL_MS", default=5000)
 NOTIFICATION_RETENTION_DAYS = env.int("NOTIFICATION_RETENTION_DAYS", default=90)
+# Category → days, where they are others: {"SYSTEM": 365}.
+NOTIFICATION_RETENTION = env.json("NOTIFICATION_RETENTION", default={"SYSTEM": 365, "ANNOUNCEMENT": 365})
 
 # --- Logs: structured, ids only (invariant 12) -----------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

@@ -130,14 +130,23 @@ def sweep_events_task() -> dict[str, int]:
 
 @shared_task
 def cleanup_old_notifications(days: int | None = None) -> dict[str, int]:
-    """Deletes read notifications older than ``days`` (default: the setting), tenant by tenant."""
-    from notifications.inbox import delete_read_before
+    """Deletes old notifications, each category after its own time (or after ``days``), tenant by tenant."""
+    from notifications.inbox import delete_old
+    from notifications.states import Category
 
-    moment = timezone.now() - dt.timedelta(days=days or settings.NOTIFICATION_RETENTION_DAYS)
+    now = timezone.now()
     deleted = 0
     for tenant_id in active_tenant_ids():
         with tenant_scope(tenant_id):
-            deleted += delete_read_before(tenant_id, moment)
+            for category in Category:
+                kept = days or settings.NOTIFICATION_RETENTION.get(category, settings.NOTIFICATION_RETENTION_DAYS)
+                deleted += delete_old(
+                    tenant_id,
+                    category,
+                    now - dt.timedelta(days=kept),
+                    # What was never looked at may still be: it gets as long again.
+                    unread_before=now - dt.timedelta(days=2 * kept),
+                )
     return {"deleted": deleted}
 
 

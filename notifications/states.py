@@ -183,3 +183,74 @@ class Level(models.TextChoices):
     WARNING = "WARNING", _("Warning")
     ERROR = "ERROR", _("Error")
     SUCCESS = "SUCCESS", _("Good news")
+
+
+# --- The staff's bell ------------------------------------------------------------------------------------------------
+
+
+class Category(models.TextChoices):
+    """What a staff notification is about: the rows of the preferences' matrix."""
+
+    ARRIVAL = "ARRIVAL", _("Arrivals")
+    APPOINTMENT = "APPOINTMENT", _("Appointments")
+    MESSAGING = "MESSAGING", _("Messages and replies")
+    SYSTEM = "SYSTEM", _("System alerts")
+    ANNOUNCEMENT = "ANNOUNCEMENT", _("Announcements")
+    GENERAL = "GENERAL", _("Everything else")
+
+
+class StaffChannel(models.TextChoices):
+    """The columns of the matrix. IN_APP is the bell; CHAT is Slack or Teams."""
+
+    IN_APP = "IN_APP", _("In-app")
+    EMAIL = "EMAIL", _("Email")
+    PUSH = "PUSH", _("Browser push")
+    CHAT = "CHAT", _("Slack or Teams")
+
+
+class Frequency(models.TextChoices):
+    """How email comes: one by one, or gathered."""
+
+    IMMEDIATE = "IMMEDIATE", _("At once")
+    HOURLY = "HOURLY", _("Once an hour")
+    DAILY = "DAILY", _("Once a day")
+    WEEKLY = "WEEKLY", _("Once a week")
+
+
+class DeliveryStatus(models.TextChoices):
+    """A staff notification on its way over one channel beside the bell."""
+
+    PENDING = "PENDING", _("Waiting")
+    SENDING = "SENDING", _("Sending")
+    SENT = "SENT", _("Sent")
+    # Part of one summary with others.
+    MERGED = "MERGED", _("In a summary")
+    DROPPED = "DROPPED", _("Not sent")
+    FAILED = "FAILED", _("Failed")
+
+
+class DropReason(models.TextChoices):
+    """Why a staff notification was not sent over a channel. One closed list."""
+
+    ALREADY_READ = "already_read", _("Read in the bell before")
+    PAST_DUE = "past_due", _("Too late to be useful")
+    NO_LONGER_TRUE = "no_longer_true", _("Things have changed since")
+    STAFF_INACTIVE = "staff_inactive", _("This person no longer works here")
+    NO_DEVICE = "no_device", _("No browser is registered")
+    NO_TARGET = "no_target", _("No Slack or Teams channel is set up")
+    UNREACHABLE = "unreachable", _("The service did not take it")
+    SWITCHED_OFF = "switched_off", _("Switched off since")
+
+
+class EscalationStatus(models.TextChoices):
+    OPEN = "OPEN", _("Waiting for somebody")
+    STOPPED = "STOPPED", _("Taken care of")
+    # Everybody has been told and nobody has answered.
+    EXHAUSTED = "EXHAUSTED", _("Nobody has answered")
+
+
+class StopReason(models.TextChoices):
+    READ = "read", _("Read")
+    ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+    CHANGED = "changed", _("The appointment has changed")
+    OVER = "over", _("It is over")

@@ -1,24 +1,30 @@
 """The people and places every other app talks about. One file per noun."""
 
 from core.models.audit import AuditEvent
+from core.models.duty import Absence, DutyShift, Holiday
 from core.models.heartbeat import Heartbeat
 from core.models.patient import ConsentVerification, Guardian, Guardianship, Patient, SubFile
 from core.models.sequence import NumberSequence
+from core.models.session import Session
 from core.models.tenant import Department, Language, Location, Tenant
 from core.models.user import Role, User
 
 __all__ = [
+    "Absence",
     "AuditEvent",
     "ConsentVerification",
     "Department",
+    "DutyShift",
     "Guardian",
     "Guardianship",
     "Heartbeat",
+    "Holiday",
     "Language",
     "Location",
     "NumberSequence",
     "Patient",
     "Role",
+    "Session",
     "SubFile",
     "Tenant",
     "User",

@@ -6,6 +6,7 @@ import uuid
 import zoneinfo
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
@@ -63,6 +64,10 @@ class Tenant(BilingualName):
     )
     age_of_majority = models.PositiveSmallIntegerField(_("age of majority"), default=18)
     currency = models.CharField(_("currency"), max_length=3, default="SAR")
+    # An arrival or a critical alert that nobody has acknowledged goes a step further after as long.
+    escalate_after_minutes = models.PositiveSmallIntegerField(
+        _("minutes until an alert goes further"), default=5, validators=[MinValueValidator(1), MaxValueValidator(60)]
+    )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from notifications.models.event import NotificationEvent
-from notifications.models.inbox import BellState, Notification
+from notifications.models.inbox import BellState, Notification, NotificationItem
 from notifications.models.message import Message, MessageAttempt, MessageLog
 from notifications.models.preference import NotificationPreference, SuppressedAddress
 from notifications.models.receipt import InboundMessage, ProviderReceipt
+from notifications.models.staff import (
+    Announcement,
+    ChatTarget,
+    Escalation,
+    NotificationDelivery,
+    PushSubscription,
+    StaffPreference,
+)
 from notifications.models.template import MessageTemplate
 
 __all__ = [
+    "Announcement",
     "BellState",
+    "ChatTarget",
+    "Escalation",
     "InboundMessage",
     "Message",
     "MessageAttempt",
     "MessageLog",
     "MessageTemplate",
     "Notification",
+    "NotificationDelivery",
     "NotificationEvent",
+    "NotificationItem",
     "NotificationPreference",
     "ProviderReceipt",
+    "PushSubscription",
+    "StaffPreference",
     "SuppressedAddress",
 ]

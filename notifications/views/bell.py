@@ -112,7 +112,7 @@ def read(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require(Can.USE_BELL)
 @require_POST
 def read_all(request: HttpRequest) -> HttpResponse:
-    count = inbox.mark_all_read(request.user)
+    count, _action = inbox.mark_all_read(request.user)
     if not request.htmx:
         notes.success(
             request,

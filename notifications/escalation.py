@@ -1,0 +1,67 @@
+"""What nobody has acknowledged goes further: its rows. Who is told at each step, and over what, is ``integrations/staff``.
+
+A row is claimed by its lock: the sweeper takes a step only while the row is OPEN, and whoever reads, acknowledges or
+changes the visit closes it in the same transaction; the second of the two finds it done. The only writer of
+``Escalation``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from core.models import User
+from notifications.models import Escalation, NotificationEvent
+from notifications.states import EscalationStatus, StopReason
+
+
+def start(event: NotificationEvent, *, after: dt.timedelta, useful_until: dt.datetime | None) -> None:
+    """The clock runs from now. One an event: the second call changes nothing."""
+    Escalation.objects.get_or_create(
+        event=event,
+        defaults={
+            "tenant_id": event.tenant_id,
+            "object_type": event.object_type,
+            "object_id": event.object_id,
+            "due_at": timezone.now() + after,
+            "useful_until": useful_until,
+        },
+    )
+
+
+def stop_for_events(
+    event_ids: Iterable[uuid.UUID], reason: StopReason, *, by: User | None = None, action: uuid.UUID | None = None
+) -> int:
+    """Ends those that are open; nothing more of them goes out. Returns how many."""
+    return _stop(Escalation.objects.filter(event__in=list(event_ids)), reason, by, action)
+
+
+def stop_for_object(object_id: uuid.UUID, reason: StopReason) -> int:
+    """The visit was moved, called off, begun; the incident is over."""
+    return _stop(Escalation.objects.filter(object_id=object_id), reason, None, None)
+
+
+def start_again(action: uuid.UUID, *, after: dt.timedelta) -> int:
+    """The act that stopped them was undone: the clock runs from now, from the step they had reached."""
+    return Escalation.objects.filter(stopped_by_action=action, status=EscalationStatus.STOPPED).update(
+        status=EscalationStatus.OPEN,
+        due_at=timezone.now() + after,
+        stop_reason="",
+        stopped_by=None,
+        stopped_at=None,
+        stopped_by_action=None,
+    )
+
+
+def _stop(rows: QuerySet[Escalation], reason: StopReason, by: User | None, action: uuid.UUID | None) -> int:
+    return rows.filter(status=EscalationStatus.OPEN).update(
+        status=EscalationStatus.STOPPED,
+        stop_reason=reason,
+        stopped_by=by,
+        stopped_at=timezone.now(),
+        stopped_by_action=action,
+    )

@@ -1,0 +1,254 @@
+"""Writes new rows of the bell: one note for any number of people in two statements, and the folding of many of a kind.
+
+Part of ``notifications/inbox.py``, which is the door.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from core.bulk import blank_row
+from core.ids import ordered_uuid
+from notifications.models import BellState, Notification, NotificationEvent, NotificationItem
+from notifications.states import Category, Level
+
+# Rows a statement: 10,000 people are two statements each of a few MB.
+CHUNK = 5000
+# How many of a group the list shows by their words.
+SAMPLE = 3
+# A group that opens and closes under our feet is tried anew as often; each try needs another writer to have got ahead.
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is told, the same for everybody who is told. Words in both languages, English first.
+
+    ``fold_within``: notes with the same ``group`` join one row while it is unread, for so long after the first.
+    """
+
+    title: str
+    message: str = ""
+    title_ar: str = ""
+    message_ar: str = ""
+    level: Level = Level.INFO
+    category: Category = Category.GENERAL
+    is_critical: bool = False
+    related_object_type: str | None = None
+    related_object_id: uuid.UUID | None = None
+    event: NotificationEvent | None = None
+    dedupe_key: str = ""
+    group: str = ""
+    fold_within: dt.timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is told, and how the bell behaves (see the fields of ``Notification``)."""
+
+    user_id: uuid.UUID
+    is_muted: bool = False
+    is_silent: bool = False
+    override: str = ""
+    instead_of_id: uuid.UUID | None = None
+
+
+@transaction.atomic
+def notify_many(*, tenant_id: uuid.UUID, note: Note, recipients: Iterable[Recipient]) -> dict[uuid.UUID, uuid.UUID]:
+    """Writes the note for each recipient once; who has it already (same ``dedupe_key``) is left alone.
+
+    Returns user id → notification id of the rows that are new or have grown. Two statements per ``CHUNK`` people;
+    a note that folds is written one by one.
+    """
+    found = sorted({one.user_id: one for one in recipients}.values(), key=lambda one: one.user_id)
+    told: dict[uuid.UUID, uuid.UUID] = {}
+    if note.fold_within is not None:
+        for one in [one for one in found if not one.is_muted]:
+            row_id = _fold(tenant_id, note, one)
+            if row_id is not None:
+                told[one.user_id] = row_id
+        found = [one for one in found if one.is_muted]
+    for start in range(0, len(found), CHUNK):
+        chunk = found[start : start + CHUNK]
+        written = _insert(tenant_id, note, chunk)
+        told |= written
+        bump(tenant_id, {one.user_id: 0 if one.is_muted else 1 for one in chunk if one.user_id in written})
+    return told
+
+
+def bump(tenant_id: uuid.UUID, changes: Mapping[uuid.UUID, int]) -> None:
+    """Adds to the unread counters (user id → by how much, also 0) and raises the versions.
+
+    One statement for all that grow or stay; one for each that shrinks.
+    """
+    states = f'"{BellState._meta.db_table}"'
+    growing = [(user_id, by) for user_id, by in sorted(changes.items()) if by >= 0]
+    if growing:
+        rows = [[ordered_uuid(), user_id, by] for user_id, by in growing]
+        source, parameters = _as_table({"id": "uuid", "user_id": "uuid", "unread": "int"}, rows)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {states} (id, tenant_id, user_id, unread, version) "  # noqa: S608  # names of ours only
+                f"SELECT new.id, %s, new.user_id, new.unread, 1 FROM {source} WHERE true "
+                f"ON CONFLICT (user_id) DO UPDATE SET unread = {states}.unread + excluded.unread, "
+                f"version = {states}.version + 1",
+                [_prepared(BellState, "tenant_id", tenant_id), *parameters],
+            )
+    # Who has something to lose has a row.
+    for user_id, by in sorted(changes.items()):
+        if by < 0:
+            BellState.objects.filter(user_id=user_id).update(unread=F("unread") + by, version=F("version") + 1)
+
+
+def words_of(note: Note) -> dict[str, Any]:
+    """The note's own columns of a row."""
+    return {
+        "event_id": note.event.pk if note.event is not None else None,
+        "event_key": note.event.key if note.event is not None else "",
+        "category": Category(note.category).value,
+        "title": note.title[:200],
+        "title_ar": note.title_ar[:200],
+        "message": note.message,
+        "message_ar": note.message_ar,
+        "notification_type": Level(note.level).value,
+        "is_critical": note.is_critical,
+        "related_object_type": note.related_object_type,
+        "related_object_id": note.related_object_id,
+    }
+
+
+# --- one row a person ------------------------------------------------------------------------------------------------
+
+
+def _insert(tenant_id: uuid.UUID, note: Note, people: Sequence[Recipient]) -> dict[uuid.UUID, uuid.UUID]:
+    """One statement; the unique key decides who has it already. User id → row id of the new ones."""
+    now = timezone.now()
+    kinds = {
+        "id": "uuid",
+        "user_id": "uuid",
+        "is_silent": "bool",
+        "is_muted": "bool",
+        "override": "text",
+        "instead_of_id": "uuid",
+    }
+    rows = [
+        [ordered_uuid(), one.user_id, one.is_silent, one.is_muted, one.override, one.instead_of_id] for one in people
+    ]
+    source, parameters = _as_table(kinds, rows)
+    fixed = blank_row(Notification) | words_of(note)
+    fixed |= {"tenant_id": tenant_id, "dedupe_key": note.dedupe_key, "activity_at": now, "created_at": now}
+    columns, selected, values = [], [], []
+    for field in Notification._meta.concrete_fields:
+        columns.append(f'"{field.column}"')
+        if field.attname in kinds:
+            selected.append(f"new.{field.column}")
+        elif field.attname == "archived_at":
+            # Switched off by the reader: straight into the history.
+            selected.append("CASE WHEN new.is_muted THEN %s END")
+            values.append(_typed_moment(now))
+        else:
+            selected.append("%s")
+            values.append(_prepared(Notification, field.attname, fixed[field.attname]))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'INSERT INTO "{Notification._meta.db_table}" ({", ".join(columns)}) '  # noqa: S608  # names of ours only
+            f"SELECT {', '.join(selected)} FROM {source} WHERE true "
+            "ON CONFLICT (user_id, dedupe_key) DO NOTHING RETURNING user_id, id",
+            [*values, *parameters],
+        )
+        return {_as_uuid(user_id): _as_uuid(row_id) for user_id, row_id in cursor.fetchall()}
+
+
+def _as_table(kinds: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """Rows as a table called ``new`` in one statement: arrays on PostgreSQL, JSON on SQLite."""
+    names = ", ".join(kinds)
+    if connection.vendor == "postgresql":
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.values())
+        return f"unnest({arrays}) AS new({names})", [list(column) for column in zip(*rows, strict=True)]
+    picked = ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(kinds))
+    plain = [[value.hex if isinstance(value, uuid.UUID) else value for value in row] for row in rows]
+    return f"(SELECT {picked} FROM json_each(%s)) AS new", [json.dumps(plain)]  # noqa: S608  # names of ours only
+
+
+def _prepared(model: type[models.Model], attname: str, value: Any) -> Any:
+    field = next(field for field in model._meta.concrete_fields if field.attname == attname)
+    return field.get_db_prep_save(value, connection)
+
+
+def _typed_moment(moment: dt.datetime) -> Any:
+    return _prepared(Notification, "archived_at", moment)
+
+
+def _as_uuid(value: Any) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
+
+
+# --- many of a kind in one row ---------------------------------------------------------------------------------------
+
+
+def _fold(tenant_id: uuid.UUID, note: Note, one: Recipient) -> uuid.UUID | None:
+    """Adds the note to the user's open group, or opens one. The row's id; None when it was counted before.
+
+    The database holds the two rules: one open group of a key (``notification_group_open_once``), one item of a note
+    (``notification_item_once``). Who loses a race for either looks again.
+    """
+    for _attempt in range(_TRIES):
+        if NotificationItem.objects.filter(user_id=one.user_id, dedupe_key=note.dedupe_key).exists():
+            return None
+        try:
+            with transaction.atomic():
+                return _join_or_open(tenant_id, note, one)
+        except IntegrityError:
+            continue
+    raise RuntimeError("a group of notifications opens and closes without end")
+
+
+def _join_or_open(tenant_id: uuid.UUID, note: Note, one: Recipient) -> uuid.UUID:
+    assert note.fold_within is not None
+    now = timezone.now()
+    key = note.group[:200]
+    row = Notification.objects.select_for_update().filter(user_id=one.user_id, open_group=key).first()
+    if row is not None and row.group_ends_at is not None and row.group_ends_at <= now:
+        Notification.objects.filter(pk=row.pk).update(open_group=None)
+        row = None
+    is_new = row is None
+    marks = {"is_silent": one.is_silent, "override": one.override, "instead_of_id": one.instead_of_id}
+    newest = {"title": note.title[:200], "title_ar": note.title_ar[:200], "at": now.isoformat()}
+    if row is None:
+        row = Notification(
+            tenant_id=tenant_id,
+            user_id=one.user_id,
+            dedupe_key=f"group:{ordered_uuid()}",
+            open_group=key,
+            group_ends_at=now + note.fold_within,
+            group_count=0,
+        )
+    for name, value in (words_of(note) | marks).items():
+        setattr(row, name, value)
+    row.group_count += 1
+    row.sample = [newest, *row.sample][:SAMPLE]
+    row.activity_at = now
+    row.save(force_insert=is_new)
+    NotificationItem.objects.create(
+        tenant_id=tenant_id,
+        notification=row,
+        user_id=one.user_id,
+        event=note.event,
+        title=note.title[:200],
+        title_ar=note.title_ar[:200],
+        message=note.message,
+        message_ar=note.message_ar,
+        dedupe_key=note.dedupe_key,
+        created_at=now,
+    )
+    bump(tenant_id, {one.user_id: 1 if is_new else 0})
+    return row.pk
