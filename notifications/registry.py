@@ -14,7 +14,7 @@ from typing import Any
 
 from core.models import Location, Patient, User
 from notifications.models import NotificationEvent
-from notifications.states import Channel, Lane, Level, NotificationType, Reason
+from notifications.states import Category, Channel, Lane, Level, NotificationType, Reason
 
 
 class Audience(StrEnum):
@@ -38,7 +38,8 @@ class Subject:
     """What an event is about, read afresh each time it is asked: at fan-out and again at send.
 
     ``context`` holds the placeholders' values (see ``rendering``); ``refusal`` says why nothing may be sent now
-    (appointment moved, cancelled, past); ``useful_until`` is the deadline of its messages.
+    (appointment moved, cancelled, past); ``useful_until`` is the deadline of its messages. ``fold_key`` says what the
+    bell gathers by, where that is not the event's object: the patient who has replied three times.
     """
 
     context: Mapping[str, Any]
@@ -47,6 +48,7 @@ class Subject:
     location: Location | None = None
     useful_until: dt.datetime | None = None
     refusal: Reason | None = None
+    fold_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,20 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """The text of the in-app notification, with the same placeholders as the messages."""
+    """The in-app notification: its words, with the same placeholders as the messages, and how it behaves.
+
+    ``is_critical``: goes further until somebody acknowledges it, whatever people have switched off.
+    ``fold_within``: more of the same event about the same object (or ``Subject.fold_key``) join one row for so long.
+    """
 
     title_en: str
     title_ar: str
     body_en: str = ""
     body_ar: str = ""
     level: Level = Level.INFO
+    category: Category = Category.GENERAL
+    is_critical: bool = False
+    fold_within: dt.timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

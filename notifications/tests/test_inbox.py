@@ -73,7 +73,7 @@ def test_cleanup_deletes_only_old_read_rows(clinic: Clinic) -> None:
     for row in (old_read, new_read):
         inbox.mark_read(clinic.provider, row.pk)
     Notification.objects.filter(pk__in=[old_read.pk, old_unread.pk]).update(
-        created_at=timezone.now() - dt.timedelta(days=91)
+        activity_at=timezone.now() - dt.timedelta(days=91)
     )
     assert cleanup_old_notifications() == {"deleted": 1}
     assert set(Notification.objects.values_list("pk", flat=True)) == {old_unread.pk, new_read.pk}
