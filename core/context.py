@@ -185,9 +185,13 @@ class Shell:
 
     @property
     def bell_tag(self) -> str:
-        """What the bell's poll compares. See ``notifications/views/bell.py``, which uses this same text."""
         version = self._bell.version if self._bell else 0
-        return f"{self.user.pk.hex[:12]}.{version}.{self.unread}" if self.user else ""
+        return bell_tag(self.user, version, self.unread) if self.user else ""
+
+
+def bell_tag(user: User, version: int, unread: int) -> str:
+    """What the bell's poll compares: whose bell, its version, its count."""
+    return f"{user.pk.hex[:12]}.{version}.{unread}"
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import ptag, trigger_client_event
 
 from core.access import Can, get_or_404, require
-from core.context import Shell
+from core.context import Shell, bell_tag
 from core.selectors import zone_of
 from notifications import inbox, links
 from notifications.models import BellState
@@ -49,7 +49,9 @@ def bell(request: HttpRequest) -> HttpResponse:
 
 @ptag(_tag)
 def _poll(request: HttpRequest) -> HttpResponse:
-    return _count_response(request, Shell(request).unread, unread_before=_count_in(request.headers.get("HX-PTag", "")))
+    shell = Shell(request)
+    unread_before = _count_in(request.headers.get("HX-PTag", ""))
+    return _count_response(request, shell.unread, shell.bell_tag, is_new=shell.unread > unread_before)
 
 
 def _count_in(tag: str) -> int:
@@ -58,15 +60,31 @@ def _count_in(tag: str) -> int:
     return int(count) if count.isascii() and count.isdecimal() else 0
 
 
-def _count_response(request: HttpRequest, unread: int, *, unread_before: int) -> HttpResponse:
+def act_response(
+    request: HttpRequest, template: str = "notifications/partials/bell_update.html", **context: object
+) -> HttpResponse:
+    """To htmx after an act of the reader: the count as it is now. A ``template`` of its own includes that partial."""
+    state = BellState.objects.filter(user=request.user).first()
+    unread, version = (state.unread, state.version) if state is not None else (0, 0)
+    tag = bell_tag(request.user, version, unread)
+    return _count_response(request, unread, tag, is_new=False, template=template, **context)
+
+
+def _count_response(
+    request: HttpRequest,
+    unread: int,
+    tag: str,
+    *,
+    is_new: bool,
+    template: str = "notifications/partials/bell_update.html",
+    **context: object,
+) -> HttpResponse:
     """The badge, and the event that tells title, icon and screen readers. The sentence names nobody."""
-    response = render(request, "notifications/partials/bell_update.html", {"unread": unread})
+    response = render(request, template, {"unread": unread, **context})
     sentence = ngettext(
         "You have %(count)s unread notification.", "You have %(count)s unread notifications.", unread
     ) % {"count": unread}
-    return trigger_client_event(
-        response, "bell:count", {"n": unread, "new": unread > unread_before, "sentence": sentence}
-    )
+    return trigger_client_event(response, "bell:count", {"n": unread, "tag": tag, "new": is_new, "sentence": sentence})
 
 
 @require(Can.USE_BELL)
@@ -127,8 +145,7 @@ def read_all(request: HttpRequest) -> HttpResponse:
 def _changed(request: HttpRequest) -> HttpResponse:
     """For htmx the new count (the lists on the page then refresh themselves); else back to the list."""
     if request.htmx:
-        state = BellState.objects.filter(user=request.user).values_list("unread", flat=True).first()
-        return _count_response(request, state or 0, unread_before=state or 0)
+        return act_response(request)
     target = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
         target = reverse("notifications:inbox")
