@@ -117,14 +117,19 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def process(
-    name: str, command: Sequence[str], folder: Path, changed: Mapping[str, str] | None = None, **pipes: Any
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    changed: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    **pipes: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process of its own group, ended with all its children; its words are in ``folder/name.log``."""
     with (folder / f"{name}.log").open("ab") as log:
         running = subprocess.Popen(
             command,
             env={**os.environ, **(changed or {})},
-            cwd=ROOT,
+            cwd=cwd,
             start_new_session=True,
             **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **pipes},
         )

@@ -1,0 +1,7 @@
+"""What gunicorn and granian serve of django-notifications-hq."""
+
+from __future__ import annotations
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
