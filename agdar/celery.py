@@ -12,7 +12,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
 
-import agdar.life  # noqa: F401  # connects its signal
+from agdar.life import BeatWatch
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agdar.settings")
 TRANSPORT_ALIASES["sqlite"] = "agdar.broker_sqlite:Transport"
@@ -38,7 +38,11 @@ _BEAT = {
     "messages-sweep": ("integrations.tasks.sweep_messages_task", 10),
     "receipts-sweep": ("integrations.tasks.sweep_receipts_task", 20),
     "provider-sync": ("integrations.tasks.provider_sync_task", 60),
+    "staff-deliveries": ("integrations.tasks.send_staff_deliveries_task", 20),
     "reminders-due": ("appointments.tasks.send_due_reminders_task", 20),
+    # A quarter of the shortest patience with an alert.
+    "staff-watch": ("integrations.tasks.staff_watch_task", 15),
+    "sessions-cleanup": ("core.tasks.clear_sessions_task", 3600),
     "notifications-cleanup": ("core.tasks.cleanup_old_notifications", 24 * 3600),
 }
 app.conf.beat_schedule = {
@@ -46,5 +50,6 @@ app.conf.beat_schedule = {
     for name, (task, every) in _BEAT.items()
 }
 
-# Both write their signs of life, which /readyz reads.
+# Both write their signs of life, which /readyz reads; and each worker has an eye on beat.
 app.conf.beat_scheduler = "agdar.life:LifeSignScheduler"
+app.steps["consumer"].add(BeatWatch)

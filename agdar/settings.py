@@ -52,7 +52,7 @@ MIDDLEWARE = [
     "core.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "core.auth.AccountMiddleware",
     "core.middleware.RequestLogMiddleware",
     "core.middleware.TenantMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -156,6 +156,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         "manifest-src": [SELF],
+        "worker-src": [SELF],
     },
 }
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=not DEBUG)
@@ -233,6 +234,24 @@ BELL_POLL_MS = env.int("BELL_POLL_MS", default=5000)
 NOTIFICATION_RETENTION_DAYS = env.int("NOTIFICATION_RETENTION_DAYS", default=90)
 # Category → days, where they are others: {"SYSTEM": 365}.
 NOTIFICATION_RETENTION = env.json("NOTIFICATION_RETENTION", default={"SYSTEM": 365, "ANNOUNCEMENT": 365})
+
+# --- Staff beside the bell ------------------------------------------------------------------------------------------
+# The key by which push services know us, and whom they write to when it misbehaves. `manage.py make_vapid_keys`.
+VAPID_PRIVATE_KEY = env.str("VAPID_PRIVATE_KEY", default="")
+VAPID_SUBJECT = env.str("VAPID_SUBJECT", default="")
+# The browsers' push services. Nothing else is ever called.
+PUSH_HOSTS = env.list(
+    "PUSH_HOSTS",
+    cast=lambda host: host.strip().lower(),
+    default=[
+        "fcm.googleapis.com",
+        "*.push.services.mozilla.com",
+        "*.push.apple.com",
+        "*.notify.windows.com",
+    ],
+)
+# Leads Slack's messages to another address (a test double). Empty: Slack's own.
+SLACK_API_BASE_URL = env.str("SLACK_API_BASE_URL", default="").rstrip("/")
 
 # --- Logs: structured, ids only (invariant 12) -----------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

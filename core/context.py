@@ -1,10 +1,11 @@
-"""What the frame of every page needs. No queries: the user came with tenant and bell.
+"""What the frame of every page needs. No queries: the user came with tenant and bell, in the session's query.
 
 One name in the templates: ``shell``.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,10 +79,19 @@ _DESK = (
     ),
 )
 _MESSAGING, _MESSAGING_PAGES = _DESK[1]
-# The desk's, and how sending does.
+# The desk's, how sending does, and the team.
 _ADMIN = (
     _DESK[0],
     (_MESSAGING, (*_MESSAGING_PAGES, Entry("notifications:operations", "activity", pgettext_lazy("page", "Sending")))),
+    (
+        _("Team"),
+        (
+            Entry("notifications:team", "users-group", _("Team and alerts"), ("notifications:team_",)),
+            Entry(
+                "notifications:announcements", "speakerphone", _("Announcements"), ("notifications:announcement_",)
+            ),
+        ),
+    ),
 )
 _PROVIDER = (
     (
@@ -191,7 +201,12 @@ class Shell:
 
 def bell_tag(user: User, version: int, unread: int) -> str:
     """What the bell's poll compares: whose bell, its version, its count."""
-    return f"{user.pk.hex[:12]}.{version}.{unread}"
+    return bell_tag_of(user.pk, version, unread)
+
+
+def bell_tag_of(user_id: uuid.UUID, version: int, unread: int) -> str:
+    """The same, for who knows no more than the id (``notifications/poll.py``)."""
+    return f"{user_id.hex[:12]}.{version}.{unread}"
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.models import Heartbeat, User
+from core.sessions import clear_expired
 from core.tenancy import active_tenant_ids, tenant_scope
 
 log = structlog.get_logger(__name__)
@@ -148,6 +149,12 @@ def cleanup_old_notifications(days: int | None = None) -> dict[str, int]:
                     unread_before=now - dt.timedelta(days=2 * kept),
                 )
     return {"deleted": deleted}
+
+
+@shared_task
+def clear_sessions_task() -> dict[str, int]:
+    """Deletes the sessions that are over: nobody else takes away those of people who just closed the window."""
+    return {"cleared": clear_expired(timezone.now())}
 
 
 @shared_task
