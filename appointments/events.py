@@ -124,13 +124,12 @@ def describe_checks(checks: Sequence[Check]) -> Words:
 
 
 def _providers(appointment: Appointment, event: NotificationEvent) -> list[User]:
-    """The provider, and the former one of a visit that changed hands. Who left is stood in for by the admins."""
+    """The provider, and the former one of a visit that changed hands. Who stands in for them: ``core/duty.py``."""
     former = event.payload.get("old_provider_id")
-    ids = {appointment.provider_id} | ({uuid.UUID(former)} if former else set())
-    people = list(User.objects.filter(pk__in=ids, is_active=True).order_by("pk"))
-    if not appointment.provider.is_active:
-        people += User.objects.filter(role=Role.ADMIN, is_active=True).order_by("pk")
-    return people
+    people = Q(pk=appointment.provider_id)
+    if former:
+        people |= Q(pk=uuid.UUID(former), is_active=True)
+    return list(User.objects.filter(people).order_by("pk"))
 
 
 def _front_desk(appointment: Appointment) -> list[User]:
@@ -155,6 +154,8 @@ class _Rule:
     to_provider: bool = False
     to_front_desk: bool = False
     to_patient: bool = True
+    # The states in which a critical alert still waits for an answer.
+    open_in: frozenset[str] = frozenset()
 
 
 def _visit(event: NotificationEvent) -> Appointment | None:
@@ -183,6 +184,7 @@ def _describe(rule: _Rule, event: NotificationEvent) -> Subject:
         location=appointment.location,
         useful_until=until,
         refusal=_refusal(rule, appointment, event, until),
+        is_answered=bool(rule.open_in) and appointment.status not in rule.open_in,
     )
 
 
@@ -346,6 +348,7 @@ ENTRIES = (
             (_open_points,),
             to_provider=True,
             to_patient=False,
+            open_in=frozenset({S.ARRIVED}),
         ),
         Delivery(_PROVIDER, (Slot.IN_APP,), bell=words.ARRIVED_BELL),
         example=_EXAMPLE_CHECKS,

@@ -20,11 +20,11 @@ from appointments.models import Act, Appointment, AppointmentEvent, Before
 from appointments.states import AWAITED
 from core.sequences import next_number
 from core.subfiles import subfile_ensure
-from notifications import events, inbox, lifecycle
-from notifications.models import Notification
-from notifications.states import Reason
+from notifications import escalation, events, inbox, lifecycle
+from notifications.states import Reason, StopReason
 
 S = Appointment.Status
+_ARRIVAL = "appointment.arrived"
 Handler = Callable[[Appointment, AppointmentEvent], None]
 
 
@@ -57,6 +57,10 @@ def appointment_post_save(
     move = _write_history(instance, before, act)
     if before is None:
         create_subfile_if_needed(instance, move)
+    if before is not None and before.status == S.ARRIVED:
+        # Whoever still waits to answer the alert need not: the visit has begun, or the arrival was a slip.
+        escalation.stop_for_object(instance.pk, StopReason.CHANGED)
+        inbox.resolve(object_id=instance.pk, event_key=_ARRIVAL, is_read=instance.status in AWAITED)
     if instance.is_silent:
         return
     for handler in _handlers(move.from_status, move.to_status):
@@ -97,7 +101,7 @@ def handle_appointment_rescheduled(appointment: Appointment, move: AppointmentEv
 
 def handle_appointment_arrived(appointment: Appointment, move: AppointmentEvent) -> None:
     _end_waiting(appointment)
-    _record("appointment.arrived", appointment, move)
+    _record(_ARRIVAL, appointment, move)
 
 
 def handle_appointment_in_progress(appointment: Appointment, move: AppointmentEvent) -> None:
@@ -130,14 +134,9 @@ def _ask_again(appointment: Appointment, move: AppointmentEvent) -> None:
 
 
 def _arrival_undone(appointment: Appointment, move: AppointmentEvent) -> None:
-    """The visit is still to come, and the provider's alert is withdrawn."""
+    """The visit is still to come; the provider's alert is withdrawn already."""
     tokens.revive(appointment)
     reminders.plan(appointment)
-    alerts = Notification.objects.filter(
-        related_object_id=appointment.pk, event_key="appointment.arrived", is_read=False
-    ).select_related("user")
-    for alert in alerts:
-        inbox.mark_read(alert.user, alert.pk)
 
 
 def _end_waiting(appointment: Appointment) -> None:

@@ -7,8 +7,10 @@ uses the polite plural, which fits men and women alike. An Arabic SMS stays with
 
 from __future__ import annotations
 
+import datetime as dt
+
 from notifications.registry import Bell, Words
-from notifications.states import Channel, Level
+from notifications.states import Category, Channel, Level
 
 _DETAILS_EN = """Date: {date}
 Time: {time}
@@ -76,6 +78,7 @@ NEW_BELL = Bell(
     title_ar="موعد جديد: {patient_name}",
     body_en="{date}, {time}, {location_name}",
     body_ar="{date}، {time}، {location_name}",
+    category=Category.APPOINTMENT,
 )
 
 BOOKED = (
@@ -124,6 +127,7 @@ CONFIRMED_BELL = Bell(
     body_en="{date}, {time}, {location_name}",
     body_ar="{date}، {time}، {location_name}",
     level=Level.SUCCESS,
+    category=Category.APPOINTMENT,
 )
 CONFIRMED_BY_PATIENT_BELL = Bell(
     title_en="{patient_name} has confirmed",
@@ -131,6 +135,7 @@ CONFIRMED_BY_PATIENT_BELL = Bell(
     body_en="{date}, {time}, with {provider_name}",
     body_ar="{date}، {time}، مع {provider_name}",
     level=Level.SUCCESS,
+    category=Category.APPOINTMENT,
 )
 
 RESCHEDULED = (
@@ -167,6 +172,7 @@ RESCHEDULED_BELL = Bell(
     body_en="{date}, {time}, {location_name}. Please confirm it.",
     body_ar="{date}، {time}، {location_name}. نرجو التأكيد.",
     level=Level.WARNING,
+    category=Category.APPOINTMENT,
 )
 RESCHEDULED_STAFF_EMAIL = staff_letter(
     "Appointment moved to {date}, {time}",
@@ -180,6 +186,8 @@ RESCHEDULED_STAFF_BELL = Bell(
     body_en="From {old_date}, {old_time} to {date}, {time}, with {provider_name}. Reason: {reason}.",
     body_ar="من {old_date}، {old_time} إلى {date}، {time}، مع {provider_name}. السبب: {reason}.",
     level=Level.WARNING,
+    category=Category.APPOINTMENT,
+    fold_within=dt.timedelta(hours=1),
 )
 
 ARRIVED_BELL = Bell(
@@ -187,6 +195,11 @@ ARRIVED_BELL = Bell(
     title_ar="تم تسجيل حضور {patient_name}",
     body_en="Appointment at {time}, {location_name}. {open_points}",
     body_ar="الموعد الساعة {time}، {location_name}. {open_points}",
+    level=Level.WARNING,
+    category=Category.ARRIVAL,
+    is_critical=True,
+    # By then the patient has been seen, or has come to the desk.
+    useful_for=dt.timedelta(minutes=30),
 )
 
 COMPLETED_EMAIL = letter(
@@ -228,6 +241,7 @@ CANCELLED_BELL = Bell(
     body_en="{date}, {time}. Reason: {reason}. To book again call {phone}.",
     body_ar="{date}، {time}. السبب: {reason}. لحجز موعد جديد: {phone}",
     level=Level.WARNING,
+    category=Category.APPOINTMENT,
 )
 CANCELLED_STAFF_EMAIL = staff_letter(
     "Appointment cancelled: {date}, {time}",
@@ -241,6 +255,7 @@ CANCELLED_STAFF_BELL = Bell(
     body_en="{date}, {time}. Reason: {reason}.",
     body_ar="{date}، {time}. السبب: {reason}.",
     level=Level.WARNING,
+    category=Category.APPOINTMENT,
 )
 CANCELLED_BY_PATIENT_BELL = Bell(
     title_en="{patient_name} has cancelled",
@@ -248,6 +263,7 @@ CANCELLED_BY_PATIENT_BELL = Bell(
     body_en="{date}, {time}, with {provider_name}. The time is free again. Reason: {reason}.",
     body_ar="{date}، {time}، مع {provider_name}. الوقت متاح من جديد. السبب: {reason}.",
     level=Level.WARNING,
+    category=Category.APPOINTMENT,
 )
 
 NO_SHOW_EMAIL = letter(
@@ -263,6 +279,7 @@ NO_SHOW_BELL = Bell(
     title_ar="افتقدناكم",
     body_en="Appointment on {date}, {time}. For a new time call {phone}.",
     body_ar="موعد {date}، {time}. لحجز موعد جديد: {phone}",
+    category=Category.APPOINTMENT,
 )
 NO_SHOW_STAFF_EMAIL = staff_letter(
     "No-show: {date}, {time}",
@@ -276,6 +293,7 @@ NO_SHOW_STAFF_BELL = Bell(
     body_en="{date}, {time}, {location_name}",
     body_ar="{date}، {time}، {location_name}",
     level=Level.WARNING,
+    category=Category.APPOINTMENT,
 )
 
 REMINDER_24H = (
@@ -348,4 +366,5 @@ RESULTS_READY_BELL = Bell(
     body_en="Please call {phone} to hear what comes next.",
     body_ar="نرجو الاتصال على {phone} لمعرفة الخطوة التالية.",
     level=Level.SUCCESS,
+    category=Category.APPOINTMENT,
 )

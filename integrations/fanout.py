@@ -14,13 +14,13 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from core.models import User
 from core.tenancy import tenant_scope
+from integrations import staff
 from integrations.messaging_service import MessagingService
 from integrations.outbox import Origin
-from notifications import gate, inbox, registry, rendering
-from notifications.models import MessageTemplate, NotificationEvent
-from notifications.registry import Audience, Bell, Delivery, EventType, Slot, Subject
+from notifications import gate, registry
+from notifications.models import NotificationEvent
+from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.states import Channel
 
 log = structlog.get_logger(__name__)
@@ -49,13 +49,14 @@ def process_event(tenant_id: uuid.UUID, event_id: uuid.UUID) -> int:
 def _fan_out(event: NotificationEvent) -> int:
     entry = registry.get(event.key)
     subject = entry.describe(event)
+    origin = _origin(event, entry, subject)
     made = 0
     for delivery in entry.deliveries:
         if delivery.audience is Audience.PATIENT:
-            made += _to_patient(event, entry, delivery, subject)
-        else:
-            for user in subject.users.get(delivery.audience, ()):
-                made += _to_user(event, entry, delivery, subject, user)
+            made += _to_patient(event, entry, delivery, subject, origin)
+        elif subject.refusal is None:
+            users = subject.users.get(delivery.audience, ())
+            made += staff.tell(event, entry, delivery, subject, users=users, origin=origin)
     return made
 
 
@@ -72,7 +73,9 @@ def _origin(event: NotificationEvent, entry: EventType, subject: Subject) -> Ori
     )
 
 
-def _to_patient(event: NotificationEvent, entry: EventType, delivery: Delivery, subject: Subject) -> int:
+def _to_patient(
+    event: NotificationEvent, entry: EventType, delivery: Delivery, subject: Subject, origin: Origin
+) -> int:
     patient = subject.patient
     if patient is None:
         return 0
@@ -86,7 +89,7 @@ def _to_patient(event: NotificationEvent, entry: EventType, delivery: Delivery, 
     for slot in delivery.slots:
         if slot is Slot.IN_APP:
             if patient.user is not None and delivery.bell is not None and subject.refusal is None:
-                _ring(event, delivery.bell, subject, patient.user)
+                staff.ring_patient(event, delivery.bell, subject, patient.user)
                 made += 1
             continue
         MessagingService().send_to_patient(
@@ -96,53 +99,8 @@ def _to_patient(event: NotificationEvent, entry: EventType, delivery: Delivery, 
             notification_type=entry.notification_type,
             context=subject.context,
             dedupe_key=f"event:{event.pk}:patient:{patient.pk}:{slot.value}",
-            origin=_origin(event, entry, subject),
+            origin=origin,
             keep_fallback=slot is not Slot.EMAIL,
         )
         made += 1
     return made
-
-
-def _to_user(event: NotificationEvent, entry: EventType, delivery: Delivery, subject: Subject, user: User) -> int:
-    if subject.refusal is not None or not user.is_active:
-        return 0
-    made = 0
-    if Slot.IN_APP in delivery.slots and delivery.bell is not None:
-        _ring(event, delivery.bell, subject, user)
-        made += 1
-    if Slot.EMAIL in delivery.slots:
-        template = MessageTemplate.objects.filter(
-            code=entry.template_code(delivery.audience), channel=Channel.EMAIL, is_active=True
-        ).first()
-        if template is None:
-            log.error("template_missing", event_key=event.key, audience=delivery.audience.value)
-            return made
-        MessagingService().send_to_user(
-            user=user,
-            template=template,
-            context=subject.context,
-            dedupe_key=f"event:{event.pk}:user:{user.pk}:email",
-            origin=_origin(event, entry, subject),
-        )
-        made += 1
-    return made
-
-
-def _ring(event: NotificationEvent, bell: Bell, subject: Subject, user: User) -> None:
-    """The bell's words in both languages."""
-
-    def words(text: str, language: str) -> str:
-        return rendering.render(text, subject.context.keys(), subject.context, language)
-
-    inbox.notify(
-        user=user,
-        title=words(bell.title_en, "en"),
-        title_ar=words(bell.title_ar, "ar"),
-        message=words(bell.body_en, "en"),
-        message_ar=words(bell.body_ar, "ar"),
-        level=bell.level,
-        related_object_type=event.object_type or None,
-        related_object_id=event.object_id,
-        event=event,
-        dedupe_key=f"event:{event.pk}",
-    )

@@ -13,10 +13,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from core.tenancy import active_tenant_ids, tenant_scope
-from integrations import breaker, delivery, hints, incidents, sync
+from integrations import breaker, delivery, hints, incidents, staff, staff_delivery, sync
 from integrations.messaging_service import MessagingService
 from integrations.outbox import ring_for
-from notifications import lifecycle, receipts, selectors
+from notifications import inbox, lifecycle, receipts, selectors
 from notifications.lifecycle import Move
 from notifications.models import Message, MessageAttempt
 from notifications.states import CANCELLABLE, Lane, Outcome, Reason, Status
@@ -57,10 +57,13 @@ def sweep_messages_task() -> dict[str, int]:
             counts["fell_back"] += _fall_back()
     breaker.settle()
     incidents.close_quiet()
+    incidents.close_mended()
+    incidents.resolve_told_late()
     now = timezone.now()
     for lane in Lane:
         if selectors.tenants_with_due(lane, now):
             ring_for(lane)
+    queue_watch.watch()
     if any(counts.values()):
         log.info("messages_swept", **counts)
     return counts
@@ -135,3 +138,31 @@ def sweep_receipts_task() -> dict[str, int]:
 def provider_sync_task() -> dict[str, int]:
     """Asks the providers about messages without a final receipt or a price (``integrations/sync.py``)."""
     return sync.sync_due()
+
+
+@shared_task
+def staff_watch_task() -> dict[str, int]:
+    """Takes alerts that nobody has answered a step further, and brings back what was put off until now."""
+    counts = {"stepped": 0, "ended": 0, "woken": 0}
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            for name, count in staff.escalate_due().items():
+                counts[name] += count
+            counts["woken"] += inbox.wake_due(tenant_id)
+    return counts
+
+
+@shared_task
+def send_staff_deliveries_task(tenant_id: str = "") -> dict[str, int]:
+    """Sends what is due to staff beside the bell: of one tenant when it rang, of all by the clock."""
+    counts: dict[str, int] = {}
+    for one in [uuid.UUID(tenant_id)] if tenant_id else active_tenant_ids():
+        for name, count in staff_delivery.send_due(one).items():
+            counts[name] = counts.get(name, 0) + count
+    return counts
+
+
+@shared_task
+def watch_beat_task() -> bool | None:
+    """Tells when beat has fallen silent, and when it ticks again. Rung for by the workers themselves."""
+    return beat_watch.watch()

@@ -57,6 +57,16 @@ def start_again(action: uuid.UUID, *, after: dt.timedelta) -> int:
     )
 
 
+def stepped(row: Escalation, *, step: int, due_at: dt.datetime) -> None:
+    """The sweeper, which holds the row's lock, has taken a step."""
+    Escalation.objects.filter(pk=row.pk).update(step=step, due_at=due_at)
+
+
+def exhausted(row: Escalation) -> None:
+    """Everybody was told and nobody has answered, or nobody is helped by it any more."""
+    Escalation.objects.filter(pk=row.pk).update(status=EscalationStatus.EXHAUSTED, stopped_at=timezone.now())
+
+
 def _stop(rows: QuerySet[Escalation], reason: StopReason, by: User | None, action: uuid.UUID | None) -> int:
     return rows.filter(status=EscalationStatus.OPEN).update(
         status=EscalationStatus.STOPPED,

@@ -2,8 +2,8 @@
 
 ``BellState`` (unread, version) is changed in the transaction of every change to the rows it counts, so a poll
 compares one number, and the number is that of the rows. The only writer of ``Notification``, ``NotificationItem`` and
-``BellState``; new rows are written by ``notifications/inbox_writing.py``. Locks are taken in one order: notifications by
-user, then bells by user.
+``BellState``; new rows are written by ``notifications/inbox_writing.py``. Locks are taken in one order: escalations,
+notifications by user, bells by user.
 """
 
 from __future__ import annotations
@@ -156,15 +156,16 @@ def wake(user: User, notification_id: uuid.UUID) -> uuid.UUID | None:
 def _act_on_one(
     user: User, notification_id: uuid.UUID, act: Act, *, until: dt.datetime | None = None
 ) -> uuid.UUID | None:
-    row = Notification.objects.select_for_update().filter(user=user, pk=notification_id).first()
+    mine = Notification.objects.filter(user=user, pk=notification_id)
+    action = uuid.uuid4()
+    if act is Act.READ:
+        _stop_read(mine.filter(is_read=False, is_critical=True, event__isnull=False), user, action)
+    row = mine.select_for_update(no_key=True).first()
     if row is None or (act in _IS_DONE and _IS_DONE[act](row)):
         return None
     if act in (Act.ARCHIVE, Act.SNOOZE) and row.needs_acknowledgement:
         raise DomainError(_("Acknowledge it first: somebody is waiting."), code="needs_acknowledgement")
-    action = uuid.uuid4()
     _set(row, {"snoozed_until": until} if act is Act.SNOOZE else _CHANGES[act](timezone.now()), action)
-    if act is Act.READ and row.event_id is not None and row.is_critical:
-        escalation.stop_for_events([row.event_id], StopReason.READ, by=user, action=action)
     return action
 
 
@@ -192,14 +193,18 @@ def mark_all_read(user: User) -> tuple[int, uuid.UUID]:
     action = uuid.uuid4()
     now = timezone.now()
     mine = Notification.objects.filter(COUNTED, user=user)
+    alerts = Notification.objects.filter(user=user, is_critical=True, event__isnull=False)
+    _stop_read(alerts.filter(COUNTED), user, action)
     changed = mine.update(is_read=True, read_at=now, updated_at=now, last_action=action, open_group=None)
     if changed and user.tenant_id is not None:
-        critical = Notification.objects.filter(
-            user=user, last_action=action, read_at=now, is_critical=True, event__isnull=False
-        )
-        escalation.stop_for_events(critical.values_list("event", flat=True), StopReason.READ, by=user, action=action)
+        # One that came in between was read with the others.
+        _stop_read(alerts.filter(last_action=action), user, action)
         bump(user.tenant_id, {user.pk: -changed})
     return changed, action
+
+
+def _stop_read(alerts: QuerySet[Notification], user: User, action: uuid.UUID) -> None:
+    escalation.stop_for_events(alerts.values_list("event", flat=True), StopReason.READ, by=user, action=action)
 
 
 @transaction.atomic
@@ -208,7 +213,11 @@ def undo(user: User, act: Act, action: uuid.UUID) -> int:
 
     What it had stopped from going further starts again, a full wait from now.
     """
-    rows = list(Notification.objects.select_for_update().filter(user=user, last_action=action).order_by("pk"))
+    if user.tenant is not None:
+        escalation.start_again(action, after=dt.timedelta(minutes=user.tenant.escalate_after_minutes))
+    rows = list(
+        Notification.objects.select_for_update(no_key=True).filter(user=user, last_action=action).order_by("pk")
+    )
     back = _CHANGES[_OPPOSITE[act]](timezone.now())
     grown = 0
     for row in rows:
@@ -219,10 +228,8 @@ def undo(user: User, act: Act, action: uuid.UUID) -> int:
     Notification.objects.filter(user=user, last_action=action).update(
         **back, last_action=None, updated_at=timezone.now()
     )
-    if user.tenant is not None:
-        escalation.start_again(action, after=dt.timedelta(minutes=user.tenant.escalate_after_minutes))
-        if rows:
-            bump(user.tenant.pk, {user.pk: grown})
+    if rows:
+        bump(rows[0].tenant_id, {user.pk: grown})
     return len(rows)
 
 
@@ -235,9 +242,13 @@ def acknowledge(user: User, notification_id: uuid.UUID) -> bool:
     row = Notification.objects.filter(user=user, pk=notification_id).first()
     if row is None or not row.is_critical:
         return False
+    if row.event_id is not None:
+        escalation.stop_for_events([row.event_id], StopReason.ACKNOWLEDGED, by=user)
     same = Notification.objects.filter(event=row.event_id) if row.event_id else Notification.objects.filter(pk=row.pk)
-    rows = list(same.select_for_update().order_by("user_id", "pk"))
-    mine = next(one for one in rows if one.pk == row.pk)
+    rows = list(same.select_for_update(no_key=True).order_by("user_id", "pk"))
+    mine = next((one for one in rows if one.pk == row.pk), None)
+    if mine is None:  # deleted since we looked
+        return False
     now = timezone.now()
     is_first = mine.acknowledged_at is None
     if is_first:
@@ -245,8 +256,6 @@ def acknowledge(user: User, notification_id: uuid.UUID) -> bool:
         bump(row.tenant_id, {one.user_id: 0 for one in rows})
     if not mine.is_read:
         _set(mine, {"is_read": True, "read_at": now}, uuid.uuid4())
-    if row.event_id is not None:
-        escalation.stop_for_events([row.event_id], StopReason.ACKNOWLEDGED, by=user)
     return is_first
 
 
@@ -256,9 +265,9 @@ def acknowledge(user: User, notification_id: uuid.UUID) -> bool:
 @transaction.atomic
 def resolve(*, object_id: uuid.UUID, event_key: str, is_read: bool = False) -> int:
     """What these told of is over: they say so, nobody need answer any more. ``is_read``: nor look. Returns how many."""
-    same = Notification.objects.filter(related_object_id=object_id, event_key=event_key, resolved_at=None)
-    rows = list(same.select_for_update().order_by("user_id", "pk"))
     escalation.stop_for_object(object_id, StopReason.OVER)
+    same = Notification.objects.filter(related_object_id=object_id, event_key=event_key, resolved_at=None)
+    rows = list(same.select_for_update(no_key=True).order_by("user_id", "pk"))
     if not rows:
         return 0
     now = timezone.now()
@@ -287,7 +296,7 @@ def wake_due(tenant_id: uuid.UUID) -> int:
 def _wake_batch(tenant_id: uuid.UUID) -> int:
     now = timezone.now()
     due = Notification.objects.filter(tenant=tenant_id, snoozed_until__lte=now)
-    rows = list(due.select_for_update(skip_locked=True).order_by("user_id", "pk")[:BATCH])
+    rows = list(due.select_for_update(skip_locked=True, no_key=True).order_by("user_id", "pk")[:BATCH])
     back = Counter(row.user_id for row in rows if row.archived_at is None)
     Notification.objects.filter(pk__in=[row.pk for row in rows]).update(
         snoozed_until=None, is_read=False, read_at=None, is_silent=False, activity_at=now, updated_at=now

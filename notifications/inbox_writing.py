@@ -1,6 +1,6 @@
 """Writes new rows of the bell: one note for any number of people in two statements, and the folding of many of a kind.
 
-Part of ``notifications/inbox.py``, which is the door.
+What becomes of the rows afterwards is ``notifications/inbox.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from core.bulk import blank_row
@@ -67,33 +66,43 @@ def notify_many(*, tenant_id: uuid.UUID, note: Note, recipients: Iterable[Recipi
     """Writes the note for each recipient once; who has it already (same ``dedupe_key``) is left alone.
 
     Returns user id → notification id of the rows that are new or have grown. Two statements per ``CHUNK`` people;
-    a note that folds is written one by one.
+    a note that folds is written one by one. All rows before any bell: that order spares writers from deadlocks.
     """
     found = sorted({one.user_id: one for one in recipients}.values(), key=lambda one: one.user_id)
     told: dict[uuid.UUID, uuid.UUID] = {}
+    grown: dict[uuid.UUID, int] = {}
     if note.fold_within is not None:
         for one in [one for one in found if not one.is_muted]:
-            row_id = _fold(tenant_id, note, one)
-            if row_id is not None:
-                told[one.user_id] = row_id
+            folded = _fold(tenant_id, note, one)
+            if folded is not None:
+                told[one.user_id], is_new = folded
+                grown[one.user_id] = int(is_new)
         found = [one for one in found if one.is_muted]
     for start in range(0, len(found), CHUNK):
         chunk = found[start : start + CHUNK]
         written = _insert(tenant_id, note, chunk)
         told |= written
-        bump(tenant_id, {one.user_id: 0 if one.is_muted else 1 for one in chunk if one.user_id in written})
+        grown |= {one.user_id: 0 if one.is_muted else 1 for one in chunk if one.user_id in written}
+    bump(tenant_id, grown)
     return told
 
 
 def bump(tenant_id: uuid.UUID, changes: Mapping[uuid.UUID, int]) -> None:
     """Adds to the unread counters (user id → by how much, also 0) and raises the versions.
 
-    One statement for all that grow or stay; one for each that shrinks.
+    One statement per ``CHUNK`` of those that grow or stay, one for all that shrink.
     """
     states = f'"{BellState._meta.db_table}"'
-    growing = [(user_id, by) for user_id, by in sorted(changes.items()) if by >= 0]
-    if growing:
-        rows = [[ordered_uuid(), user_id, by] for user_id, by in growing]
+    ordered = sorted(changes.items())
+    growing = [(user_id, by) for user_id, by in ordered if by >= 0]
+    # Who has something to lose has a row.
+    shrinking = [(user_id, by) for user_id, by in ordered if by < 0]
+    if shrinking and len(ordered) > 1:
+        # The two halves would each go by user, but one after the other: take all of them in one order first.
+        mine = BellState.objects.filter(user__in=list(changes)).order_by("user_id")
+        list(mine.select_for_update().values_list("pk"))
+    for start in range(0, len(growing), CHUNK):
+        rows = [[ordered_uuid(), user_id, by] for user_id, by in growing[start : start + CHUNK]]
         source, parameters = _as_table({"id": "uuid", "user_id": "uuid", "unread": "int"}, rows)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -103,10 +112,14 @@ def bump(tenant_id: uuid.UUID, changes: Mapping[uuid.UUID, int]) -> None:
                 f"version = {states}.version + 1",
                 [_prepared(BellState, "tenant_id", tenant_id), *parameters],
             )
-    # Who has something to lose has a row.
-    for user_id, by in sorted(changes.items()):
-        if by < 0:
-            BellState.objects.filter(user_id=user_id).update(unread=F("unread") + by, version=F("version") + 1)
+    if shrinking:
+        source, parameters = _as_table({"user_id": "uuid", "fewer": "int"}, shrinking)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {states} SET unread = unread + new.fewer, version = version + 1 "  # noqa: S608  # names of ours only
+                f"FROM {source} WHERE {states}.user_id = new.user_id",
+                parameters,
+            )
 
 
 def words_of(note: Note) -> dict[str, Any]:
@@ -195,8 +208,8 @@ def _as_uuid(value: Any) -> uuid.UUID:
 # --- many of a kind in one row ---------------------------------------------------------------------------------------
 
 
-def _fold(tenant_id: uuid.UUID, note: Note, one: Recipient) -> uuid.UUID | None:
-    """Adds the note to the user's open group, or opens one. The row's id; None when it was counted before.
+def _fold(tenant_id: uuid.UUID, note: Note, one: Recipient) -> tuple[uuid.UUID, bool] | None:
+    """Adds the note to the user's open group, or opens one. (the row's id, whether it is new); None: counted before.
 
     The database holds the two rules: one open group of a key (``notification_group_open_once``), one item of a note
     (``notification_item_once``). Who loses a race for either looks again.
@@ -212,11 +225,11 @@ def _fold(tenant_id: uuid.UUID, note: Note, one: Recipient) -> uuid.UUID | None:
     raise RuntimeError("a group of notifications opens and closes without end")
 
 
-def _join_or_open(tenant_id: uuid.UUID, note: Note, one: Recipient) -> uuid.UUID:
+def _join_or_open(tenant_id: uuid.UUID, note: Note, one: Recipient) -> tuple[uuid.UUID, bool]:
     assert note.fold_within is not None
     now = timezone.now()
     key = note.group[:200]
-    row = Notification.objects.select_for_update().filter(user_id=one.user_id, open_group=key).first()
+    row = Notification.objects.select_for_update(no_key=True).filter(user_id=one.user_id, open_group=key).first()
     if row is not None and row.group_ends_at is not None and row.group_ends_at <= now:
         Notification.objects.filter(pk=row.pk).update(open_group=None)
         row = None
@@ -250,5 +263,4 @@ def _join_or_open(tenant_id: uuid.UUID, note: Note, one: Recipient) -> uuid.UUID
         dedupe_key=note.dedupe_key,
         created_at=now,
     )
-    bump(tenant_id, {one.user_id: 1 if is_new else 0})
-    return row.pk
+    return row.pk, is_new

@@ -22,6 +22,8 @@ class Audience(StrEnum):
     PROVIDER = "provider"
     FRONT_DESK = "front_desk"
     ADMIN = "admin"
+    # Everybody who works here, or those an announcement is for.
+    STAFF = "staff"
 
 
 class Slot(StrEnum):
@@ -39,7 +41,8 @@ class Subject:
 
     ``context`` holds the placeholders' values (see ``rendering``); ``refusal`` says why nothing may be sent now
     (appointment moved, cancelled, past); ``useful_until`` is the deadline of its messages. ``fold_key`` says what the
-    bell gathers by, where that is not the event's object: the patient who has replied three times.
+    bell gathers by, where that is not the event's object: the patient who has replied three times. ``is_answered``: what
+    a critical bell asks for has happened by itself, nobody need acknowledge it.
     """
 
     context: Mapping[str, Any]
@@ -49,6 +52,7 @@ class Subject:
     useful_until: dt.datetime | None = None
     refusal: Reason | None = None
     fold_key: str = ""
+    is_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Bell:
 
     ``is_critical``: goes further until somebody acknowledges it, whatever people have switched off.
     ``fold_within``: more of the same event about the same object (or ``Subject.fold_key``) join one row for so long.
+    ``useful_for``: later than that after the event nobody is helped by it over another channel.
     """
 
     title_en: str
@@ -78,6 +83,7 @@ class Bell:
     category: Category = Category.GENERAL
     is_critical: bool = False
     fold_within: dt.timedelta | None = None
+    useful_for: dt.timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

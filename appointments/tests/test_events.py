@@ -16,7 +16,7 @@ from appointments.tests.test_booking import book
 from conftest import Clinic
 from core.arrival import Check
 from core.consent import consent_verify
-from core.models import Role, SubFile, User
+from core.models import Role, SubFile
 from finance.services import invoice_issue, payment_record
 from notifications import registry, rendering
 from notifications.models import NotificationEvent
@@ -261,12 +261,6 @@ def test_both_providers_of_a_visit_that_changes_hands_are_told(clinic: Clinic, v
         appointment_id=visit.pk, actor=clinic.front_desk, starts_at=visit.starts_at, provider=clinic.colleague
     )
     assert set(subject("appointment.rescheduled").users[PROVIDER]) == {clinic.provider, clinic.colleague}
-
-
-def test_the_admins_stand_in_for_a_provider_who_left(clinic: Clinic, visit: Appointment) -> None:
-    User.objects.filter(pk=clinic.provider.pk).update(is_active=False)
-    WALKS["appointment.arrived"](clinic, visit)
-    assert subject("appointment.arrived").users[PROVIDER] == [clinic.admin]
 
 
 def test_the_desk_is_told_what_the_patient_did_by_the_link(clinic: Clinic, visit: Appointment) -> None:
