@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # Before everything that is there for people.
     "core.middleware.MachineMiddleware",
+    "notifications.middleware.IdlePollMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -11,10 +11,12 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.health import register_report
-        from integrations import checks, health, incidents, sms_providers
+        from integrations import checks, health, incidents, sms_providers, staff_delivery
         from notifications.links import register_link
+        from notifications.staff_outbox import register_doorbell
 
         checks.register_checks()
         register_report("delivery", health.report)
         register_link("integrations.incident", incidents.address_of)
+        register_doorbell(staff_delivery.ring_for)
         setting_changed.connect(sms_providers.forget, dispatch_uid="integrations.sms_providers.forget")

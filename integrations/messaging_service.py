@@ -29,6 +29,7 @@ from notifications.models import Message, MessageTemplate, NotificationPreferenc
 from notifications.selectors import tenant_of_message
 from notifications.states import (
     SUCCESS,
+    Channel,
     Lane,
     LogEvent,
     NotificationType,
@@ -136,23 +137,38 @@ class MessagingService:
         )
 
     def send_to_user(
-        self, *, user: User, template: MessageTemplate, context: Mapping[str, Any], dedupe_key: str, origin: Origin
+        self,
+        *,
+        user: User,
+        dedupe_key: str,
+        origin: Origin,
+        template: MessageTemplate | None = None,
+        context: Mapping[str, Any] | None = None,
+        subject: str = "",
+        body: str = "",
     ) -> Message:
-        """A staff notice by email, in the user's language. The caller's tenant scope is open."""
+        """A staff notice by email, in the user's language: a template's words, or ``subject`` and ``body``.
+
+        The caller's tenant scope is open.
+        """
+        if user.tenant_id is None:
+            raise ValueError("a staff notice needs a user of a tenant")
         return outbox.write(
             Message(
-                tenant_id=template.tenant_id,
+                tenant_id=user.tenant_id,
                 user=user,
-                channel=template.channel,
+                channel=Channel.EMAIL,
                 notification_type=NotificationType.STAFF,
                 recipient=user.email,
                 language=user.language,
+                subject=subject,
+                body=body,
                 dedupe_key=dedupe_key,
             ),
             origin=origin,
             refusal=None if user.is_active else Reason.STAFF_INACTIVE,
             template=template,
-            context=context,
+            context=context or {},
         )
 
     def send_to_patient(

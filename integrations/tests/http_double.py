@@ -52,6 +52,11 @@ class Request:
     body: str
 
     @property
+    def data(self) -> bytes:
+        """The body as it came, also where it is no text."""
+        return self.body.encode(errors="surrogateescape")
+
+    @property
     def form(self) -> dict[str, str]:
         return {name: values[0] for name, values in parse_qs(self.body, keep_blank_values=True).items()}
 
@@ -110,7 +115,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     method, path, _version = first.split(" ")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(method, path, headers, body.decode())
+    return Request(method, path, headers, body.decode(errors="surrogateescape"))
 
 
 async def _reply(step: Answer, writer: asyncio.StreamWriter) -> bool:
