@@ -23,7 +23,19 @@ from appointments.states import ALLOWED, AWAITED
 from core.demo_accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
 from core.management.demo_data.clinics import CLINICS, NOOR
 from core.management.demo_data.refresh import refresh_clinic
-from core.models import ConsentVerification, Guardian, Guardianship, Patient, Role, SubFile, Tenant, User
+from core.models import (
+    Absence,
+    ConsentVerification,
+    DutyShift,
+    Guardian,
+    Guardianship,
+    Holiday,
+    Patient,
+    Role,
+    SubFile,
+    Tenant,
+    User,
+)
 from core.phone import to_e164
 from core.tenancy import system_scope, tenant_scope
 from finance.models import Invoice, Payment
@@ -31,6 +43,7 @@ from integrations.messaging_service import MessagingService
 from integrations.tasks import sweep_messages_task
 from notifications import lifecycle, registry
 from notifications.models import (
+    Announcement,
     BellState,
     InboundMessage,
     Message,
@@ -339,7 +352,8 @@ def test_the_bells_count_what_is_unread(demo: Tenant) -> None:
         assert BellState.objects.get(user=user).unread == rows.filter(is_read=False).count()
     for user in User.objects.filter(role__in=[Role.PROVIDER, Role.FRONT_DESK]):
         unread = Notification.objects.filter(user=user, is_read=False)
-        assert 1 <= unread.count() <= 5
+        # The latest few, and the admin's word to all.
+        assert 2 <= unread.count() <= 6
         assert Notification.objects.filter(user=user, is_read=True).exists()
         assert all(has_arabic(row.title_ar) for row in unread)
 
@@ -414,3 +428,16 @@ def test_it_refuses_to_run_without_the_sandbox(settings: pytest.FixtureRequest) 
     settings.SANDBOX_ENABLED = False
     with pytest.raises(CommandError, match="sandbox"):
         call_command("seed_demo")
+
+
+def test_somebody_is_on_duty_and_the_house_knows_its_holidays(demo: Tenant) -> None:
+    now = timezone.now()
+    assert DutyShift.objects.filter(starts_at__lte=now, ends_at__gt=now).exists()
+    assert Absence.objects.filter(starts_at__gt=now, cover__isnull=False).exists()
+    assert Holiday.objects.count() == 4
+    assert Announcement.objects.count() == 1
+
+
+def test_no_alert_of_the_past_still_waits_for_an_answer(demo: Tenant) -> None:
+    waiting = Notification.objects.filter(is_critical=True, acknowledged_at=None, resolved_at=None)
+    assert not waiting.filter(created_at__lt=timezone.now() - dt.timedelta(hours=1)).exists()

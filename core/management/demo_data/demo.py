@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from core.demo_accounts import DEMO_PASSWORD
 from core.management.demo_data import build as building
-from core.management.demo_data import calendar, extras, happenings, messages, money, people, timelines, visits
+from core.management.demo_data import calendar, extras, happenings, messages, money, people, team, timelines, visits
 from core.management.demo_data.build import Build
 from core.management.demo_data.clinics import ClinicPlan
 from core.models import Tenant
@@ -80,4 +80,5 @@ def live_through(
             notes=extras.notes(build, crowd),
             outage=timelines.outage_of(build, days),
         )
+        team.build_team(build)
     return Counts(len(history.lives), len(post.messages))

@@ -264,6 +264,11 @@ class _Writer:
                 message=words(bell.body_en, "en"),
                 message_ar=words(bell.body_ar, "ar"),
                 notification_type=bell.level,
+                category=bell.category,
+                is_critical=bell.is_critical,
+                # An alert of the last minutes may still be waiting; the older ones are over.
+                resolved_at=_over_at(self.build, event) if bell.is_critical else None,
+                activity_at=event.processed_at,
                 related_object_type=event.object_type or None,
                 related_object_id=event.object_id,
                 dedupe_key=f"event:{event.pk}",
@@ -329,6 +334,12 @@ class _Writer:
         return line
 
 
+def _over_at(build: Build, event: NotificationEvent) -> dt.datetime | None:
+    assert event.processed_at is not None
+    over = event.processed_at + dt.timedelta(minutes=build.rng.randint(3, 25))
+    return over if over < build.now else None
+
+
 def _read_bells(build: Build, bells: Sequence[Notification]) -> None:
     """All but the latest few of each user were read."""
     by_user: dict[Any, list[Notification]] = {}
@@ -340,6 +351,8 @@ def _read_bells(build: Build, bells: Sequence[Notification]) -> None:
         for bell in rows[: len(rows) - unread]:
             bell.is_read = True
             bell.read_at = bell.updated_at = min(build.after(bell.created_at, 20, 5400), build.now)
+            if bell.is_critical:
+                bell.acknowledged_at, bell.acknowledged_by = bell.read_at, bell.user
 
 
 def _count_bells(build: Build, bells: Sequence[Notification]) -> None:
