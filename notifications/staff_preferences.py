@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import json
 import uuid
 import zoneinfo
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,6 +53,8 @@ FIELDS = (
     "has_sound",
     "has_toasts",
 )
+# Of these, and of the matrix, a plan is made; how the page shows a new one is the browser's affair.
+_REST = tuple(name for name in FIELDS if name not in ("matrix", "has_sound", "has_toasts"))
 # Ids asked for one by one up to here; above, everybody's preferences of the clinic group are read.
 _MANY = 1_000
 _DAY = dt.timedelta(days=1)
@@ -76,10 +79,6 @@ class Plan:
     # Why a critical one comes through all the same: "muted" or "quiet".
     override: str = ""
     deliveries: tuple[Planned, ...] = ()
-
-
-_DEFAULTS = StaffPreference()
-_NOTHING: frozenset[str] = frozenset()
 
 
 def preference_of(user: User) -> StaffPreference:
@@ -174,49 +173,56 @@ def plans_for(users: Sequence[User], *, category: str, is_critical: bool, now: d
     plans = {user.pk: Plan() for user in users}
     if not staff:
         return plans
-    preferences, ways = _preferences_of(staff), _ways_of(staff)
+    habits, ways = _habits_of(staff), _ways_of(staff)
     clocks = _Clocks(now)
-    # Most people have never opened the page: those with the same devices share a plan.
-    usual: dict[frozenset[str], Plan] = {}
+    # Colleagues with the same habits and devices share a plan. Most have never opened the page and share the usual one.
+    made: dict[tuple[_Habits, frozenset[str]], Plan] = {}
     for user_id in staff:
-        preference, set_up = preferences.get(user_id), ways.get(user_id, _NOTHING)
-        if preference is not None:
-            plans[user_id] = _plan(preference, clocks, set_up, category=category, is_critical=is_critical)
-            continue
-        if set_up not in usual:
-            usual[set_up] = _plan(_DEFAULTS, clocks, set_up, category=category, is_critical=is_critical)
-        plans[user_id] = usual[set_up]
+        same = habits.get(user_id, _USUAL), ways.get(user_id, _NOTHING)
+        if same not in made:
+            made[same] = _plan(*same, clocks, category=category, is_critical=is_critical)
+        plans[user_id] = made[same]
     return plans
 
 
+@dataclass(frozen=True, slots=True)
+class _Habits:
+    """What a plan depends on. The location's are its id, clock and weekend; the matrix is text, so that it compares."""
+
+    matrix: str = "{}"
+    place: tuple[uuid.UUID, str, str] | None = None
+    rest: tuple[Any, ...] = ()
+
+    def preference(self) -> StaffPreference:
+        return StaffPreference(matrix=json.loads(self.matrix), **dict(zip(_REST, self.rest, strict=False)))
+
+    def location(self) -> Location | None:
+        if self.place is None:
+            return None
+        pk, clock, weekend = self.place
+        return Location(pk=pk, timezone=clock, weekend=json.loads(weekend))
+
+
 class _Clocks:
-    """Everybody's quiet times at one moment. Colleagues with the same habits are reckoned once."""
+    """One moment, and the holidays around it when somebody's quiet time asks for them."""
 
     def __init__(self, now: dt.datetime) -> None:
         self.now = now
-        self._until: dict[Schedule, dt.datetime | None] = {}
 
     @functools.cached_property
     def _holidays(self) -> list[Holiday]:
         return list(holidays_near(self.now))
 
-    def schedule(self, preference: StaffPreference) -> Schedule:
-        location = preference.user.location if preference is not _DEFAULTS else None
+    def schedule(self, preference: StaffPreference, location: Location | None) -> Schedule:
         return schedule_of(preference, location, self._holidays if preference.is_quiet_on_holidays else ())
 
-    def quiet_until(self, schedule: Schedule) -> dt.datetime | None:
-        if schedule not in self._until:
-            self._until[schedule] = quiet.quiet_until(schedule, self.now)
-        return self._until[schedule]
 
-
-def _plan(
-    preference: StaffPreference, clocks: _Clocks, set_up: frozenset[str], *, category: str, is_critical: bool
-) -> Plan:
+def _plan(habits: _Habits, set_up: frozenset[str], clocks: _Clocks, *, category: str, is_critical: bool) -> Plan:
+    preference = habits.preference()
     wanted = effective_matrix(preference)[category]
     is_muted = _BELL not in wanted
-    schedule = clocks.schedule(preference)
-    until = clocks.quiet_until(schedule)
+    schedule = clocks.schedule(preference, habits.location())
+    until = quiet.quiet_until(schedule, clocks.now)
     channels = [channel for channel in (_EMAIL, _PUSH, _CHAT) if channel in wanted & (set_up | {_EMAIL})]
     if is_critical:
         override = "muted" if is_muted else "quiet" if until is not None else ""
@@ -232,11 +238,16 @@ def _plan(
     return Plan(is_muted=is_muted, is_silent=until is not None, deliveries=tuple(deliveries))
 
 
-def _preferences_of(user_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, StaffPreference]:
-    rows = StaffPreference.objects.select_related("user__location")
+def _habits_of(user_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Habits]:
+    """User id → habits, of those who have decided something. One query; no model is made of ten thousand rows."""
+    rows = StaffPreference.objects.all()
     if len(user_ids) <= _MANY:
         rows = rows.filter(user__in=user_ids)
-    return {row.user_id: row for row in rows}
+    place = ("user__location", "user__location__timezone", "user__location__weekend")
+    return {
+        user_id: _Habits(json.dumps(matrix), (at, clock, json.dumps(weekend)) if at else None, tuple(rest))
+        for user_id, matrix, at, clock, weekend, *rest in rows.values_list("user", "matrix", *place, *_REST)
+    }
 
 
 def _ways_of(user_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, frozenset[str]]:
@@ -250,6 +261,10 @@ def _ways_of(user_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, frozenset[str]]:
     for user_id, channel in pairs:
         found.setdefault(user_id, set()).add(channel)
     return {user_id: frozenset(channels) for user_id, channels in found.items()}
+
+
+_USUAL = _Habits()
+_NOTHING: frozenset[str] = frozenset()
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
