@@ -28,7 +28,7 @@ from django.utils import timezone
 from core.tenancy import tenant_scope
 from integrations import breaker, incidents, rates, recording, sms_providers
 from integrations.sms_providers import Accepted, Call, Outgoing, Provider
-from notifications import alerts, gate, lifecycle, selectors
+from notifications import gate, lifecycle, selectors
 from notifications.models import Message
 from notifications.selectors import tenant_of_message
 from notifications.states import Reason
@@ -192,7 +192,7 @@ def _admit(batch: Batch, tenant_id: uuid.UUID, lane: int, found: list[Message]) 
     for (channel, sender), rows in sorted(groups.items()):
         if not sms_providers.providers_for(channel):
             refused |= dict.fromkeys((row.pk for row in rows), Reason.CHANNEL_DISABLED)
-            alerts.channel_is_down(tenant_id=tenant_id, channel=channel, code="channel_disabled", detail="")
+            incidents.note_refused_by_settings(tenant_id, channel=channel, code=Reason.CHANNEL_DISABLED, detail="")
             continue
         provider = batch.route(channel, sender)
         if provider is None:

@@ -1,7 +1,10 @@
 """Incidents: what needed a person, from start to end, and whom it is told. Once at each end, not per message or hour.
 
 One row a trouble: the unique constraints on open rows decide between workers that see it at once. ``breaker`` begins
-and ends those of providers; the sweeper notes messages that became too late, which end as one summary.
+and ends those of providers, ``queue_watch`` those of what waits too long, ``beat_watch`` that of a silent clock. Messages
+that became too late end as one summary, told at the end; refusals because of our settings end when no more come.
+
+The end of an incident also says so on the rows of the bell that told of its beginning, in the same transaction.
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ from django.utils import timezone
 from core.access import Can, allows
 from core.models import Tenant, User
 from core.tenancy import active_tenant_ids, tenant_scope
+from integrations import sms_providers
 from integrations.models import Incident
-from notifications import alerts
+from notifications import alerts, inbox
 from notifications.alerts import Trouble
-from notifications.models import Message
-from notifications.states import Reason, Status
+from notifications.models import Message, Notification
+from notifications.states import Lane, Reason, Status
 
 log = structlog.get_logger(__name__)
 
@@ -31,63 +35,132 @@ Kind = Incident.Kind
 OF_PROVIDERS = (Kind.OUTAGE, Kind.CONFIGURATION)
 # Without another one for so long, the last message has become too late.
 QUIET = dt.timedelta(minutes=2)
+# Without another one for so long, what our settings had refused is over: somebody has mended it, or nobody sends it.
+MENDED_AFTER = dt.timedelta(hours=1)
 # The sweeper notes its messages after it has ended them. Shorter than QUIET, so that none is in two summaries.
 _NOTED_WITHIN = dt.timedelta(minutes=1)
+# A bell that was rung after the end (its fan-out was held up) is looked for this long.
+_TOLD_LATE = dt.timedelta(days=2)
 
 
 def open_ones(*kinds: Kind) -> QuerySet[Incident]:
     return Incident.objects.filter(kind__in=kinds, ended_at=None)
 
 
-# --- Of providers ----------------------------------------------------------------------------------------------------
+# --- Both ends -------------------------------------------------------------------------------------------------------
 
 
 def begin(
     kind: Kind,
     *,
-    provider: str,
-    channel: str,
+    provider: str = "",
+    channel: str = "",
     sender: str = "",
     tenant_id: uuid.UUID | None = None,
     code: str = "",
     detail: str = "",
     stand_in: str = "",
+    since: dt.datetime | None = None,
 ) -> bool:
     """Opens the incident and tells the admins. False when it is open already: they know.
 
-    ``detail`` is a sentence of ours that is in the catalogue; ``stand_in`` the provider that takes over.
+    ``detail`` is a sentence of ours that is in the catalogue; ``stand_in`` the provider that takes over; ``since`` when
+    it began, where that is earlier than now.
     """
-    try:
-        with transaction.atomic():
-            incident = Incident.objects.create(
-                kind=kind,
-                tenant_id=tenant_id,
-                provider=provider,
-                channel=channel,
-                sender=sender,
-                code=code[:40],
-                detail=detail[:300],
-                started_at=timezone.now(),
-            )
-    except IntegrityError:
-        return False
-    log.error("incident_began", incident_id=str(incident.pk), kind=kind.value, provider=provider, channel=channel)
-    for one in _tenants_of(incident):
-        with tenant_scope(one):
-            alerts.trouble_began(tenant_id=one, incident=incident, trouble=_trouble(incident, stand_in))
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                incident = Incident.objects.create(
+                    kind=kind,
+                    tenant_id=tenant_id,
+                    provider=provider,
+                    channel=channel,
+                    sender=sender,
+                    code=code[:40],
+                    detail=detail[:300],
+                    started_at=since or timezone.now(),
+                )
+        except IntegrityError:
+            return False
+        log.error("incident_began", incident_id=str(incident.pk), kind=kind.value, provider=provider, channel=channel)
+        for one in _tenants_of(incident):
+            with tenant_scope(one):
+                _tell_beginning(one, incident, stand_in)
     return True
 
 
+@transaction.atomic
 def end(incident: Incident, *, at: dt.datetime, is_told: bool = True) -> bool:
-    """Ends it and tells the admins. False when somebody else has."""
+    """Ends it, says so on what told of it, and tells the admins. False when somebody else has.
+
+    Not ``is_told``: nothing works again, something else has taken its place or nobody asks any more.
+    """
     if not Incident.objects.filter(pk=incident.pk, ended_at=None).update(ended_at=at):
         return False
     incident.ended_at = at
     log.warning("incident_ended", incident_id=str(incident.pk), kind=incident.kind, provider=incident.provider)
-    for one in _tenants_of(incident) if is_told else ():
+    told = set(_tenants_of(incident)) if is_told else set()
+    for one in _tenants_told(incident):
         with tenant_scope(one):
-            alerts.trouble_over(tenant_id=one, incident=incident, trouble=_trouble(incident))
+            inbox.resolve(object_id=incident.pk, event_key=alerts.BEGAN)
+            if one in told:
+                _tell_end(one, incident)
     return True
+
+
+def resolve_told_late() -> int:
+    """Bells about a beginning that were rung after the end: they say that it is over. Returns how many."""
+    over = Incident.objects.filter(ended_at__gte=timezone.now() - _TOLD_LATE).exclude(kind=Kind.EXPIRED)
+    ids = list(over.values_list("pk", flat=True))
+    if not ids:
+        return 0
+    resolved = 0
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            left = Notification.objects.filter(
+                related_object_id__in=ids, event_key=alerts.BEGAN, resolved_at=None
+            ).values_list("related_object_id", flat=True)
+            for incident_id in set(left):
+                assert incident_id is not None
+                resolved += inbox.resolve(object_id=incident_id, event_key=alerts.BEGAN)
+    return resolved
+
+
+def _tell_beginning(tenant_id: uuid.UUID, incident: Incident, stand_in: str) -> None:
+    match incident.kind:
+        case Kind.QUEUE:
+            alerts.queue_is_late(
+                tenant_id=tenant_id, incident=incident, lane=Lane[incident.sender], since=incident.started_at
+            )
+        case Kind.EVENTS:
+            alerts.events_wait(tenant_id=tenant_id, incident=incident, since=incident.started_at)
+        case Kind.BEAT:
+            alerts.clock_is_silent(tenant_id=tenant_id, incident=incident, since=incident.started_at)
+        case Kind.SETTINGS:
+            alerts.settings_refuse(
+                tenant_id=tenant_id,
+                incident=incident,
+                channel=incident.channel,
+                code=incident.sender,
+                detail=incident.detail,
+            )
+        case _:
+            alerts.trouble_began(tenant_id=tenant_id, incident=incident, trouble=_trouble(incident, stand_in))
+
+
+def _tell_end(tenant_id: uuid.UUID, incident: Incident) -> None:
+    span = (incident.started_at, incident.ended_at or timezone.now())
+    match incident.kind:
+        case Kind.QUEUE:
+            alerts.queue_moves_again(tenant_id=tenant_id, incident=incident, lane=Lane[incident.sender], span=span)
+        case Kind.EVENTS:
+            alerts.events_move_again(tenant_id=tenant_id, incident=incident, span=span)
+        case Kind.BEAT:
+            alerts.clock_ticks_again(tenant_id=tenant_id, incident=incident, span=span)
+        case Kind.SETTINGS:
+            alerts.settings_refuse_no_more(tenant_id=tenant_id, incident=incident, channel=incident.channel, span=span)
+        case _:
+            alerts.trouble_over(tenant_id=tenant_id, incident=incident, trouble=_trouble(incident))
 
 
 def _trouble(incident: Incident, stand_in: str = "") -> Trouble:
@@ -111,6 +184,42 @@ def _tenants_of(incident: Incident) -> Sequence[uuid.UUID]:
         return active_tenant_ids()
     is_active = Tenant.objects.filter(pk=incident.tenant_id, is_active=True).exists()
     return [incident.tenant_id] if is_active else []
+
+
+def _tenants_told(incident: Incident) -> Sequence[uuid.UUID]:
+    """Whose admins may have been told of the beginning, those of a tenant that was suspended since among them."""
+    if incident.tenant_id is not None:
+        return [incident.tenant_id]
+    return list(Tenant.objects.order_by("pk").values_list("pk", flat=True))
+
+
+# --- Refused because of our settings ---------------------------------------------------------------------------------
+
+
+def note_refused_by_settings(tenant_id: uuid.UUID, *, channel: str, code: str, detail: str) -> None:
+    """A message was not sent because its channel is not set up (no ``detail``), or because of a reason in our set-up.
+
+    One incident a channel and code. While it is open its ``code`` is the moment of the last one, to the minute.
+    Trouble of a whole account or sender is the breaker's.
+    """
+    now = timezone.now()
+    there = open_ones(Kind.SETTINGS).filter(tenant_id=tenant_id, channel=channel, sender=code[:40])
+    if there.exists():
+        there.filter(code__lt=(now - dt.timedelta(minutes=1)).isoformat()).update(code=now.isoformat())
+        return
+    begin(Kind.SETTINGS, tenant_id=tenant_id, channel=channel, sender=code[:40], code=now.isoformat(), detail=detail)
+
+
+def close_mended() -> int:
+    """Ends those of settings when the channel is set up again, or no message was refused for an hour."""
+    now = timezone.now()
+    ended = 0
+    for incident in open_ones(Kind.SETTINGS):
+        is_off = not incident.detail
+        last = dt.datetime.fromisoformat(incident.code)
+        is_mended = bool(sms_providers.providers_for(incident.channel)) if is_off else now - last >= MENDED_AFTER
+        ended += is_mended and end(incident, at=now if is_off else last)
+    return ended
 
 
 # --- Too late --------------------------------------------------------------------------------------------------------

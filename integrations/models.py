@@ -1,7 +1,8 @@
 """The state of the ways out: how each provider does, what is wrong, how fast each sender may go.
 
 Providers are the house's, not a tenant's: these rows have no tenant, or name one where only it is concerned.
-``integrations/breaker.py`` writes ``ProviderState`` and ``Incident``, ``integrations/rates.py`` writes ``RateBucket``.
+``integrations/breaker.py`` writes ``ProviderState``, ``integrations/incidents.py`` writes ``Incident``,
+``integrations/rates.py`` writes ``RateBucket``.
 """
 
 from __future__ import annotations
@@ -66,6 +67,10 @@ class Incident(models.Model):
         OUTAGE = "outage", _("Provider down")
         CONFIGURATION = "configuration", _("Account or settings refused")
         EXPIRED = "expired", _("Messages too late to be sent")
+        SETTINGS = "settings", _("Messages refused because of our settings")
+        QUEUE = "queue", _("Messages wait too long")
+        EVENTS = "events", _("News is not turned into messages")
+        BEAT = "beat", _("The clock is silent")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(_("kind"), max_length=13, choices=Kind.choices)
@@ -73,6 +78,7 @@ class Incident(models.Model):
     tenant = models.ForeignKey("core.Tenant", on_delete=models.CASCADE, null=True, related_name="+")
     provider = models.CharField(_("provider"), max_length=20, blank=True)
     channel = models.CharField(_("channel"), max_length=8, choices=Channel.choices, blank=True)
+    # Of QUEUE the lane's name and of SETTINGS the provider's code instead: what there may be several of at once.
     sender = models.CharField(_("sender"), max_length=254, blank=True)
     code = models.CharField(_("code"), max_length=40, blank=True)
     detail = models.CharField(_("what happened"), max_length=300, blank=True)

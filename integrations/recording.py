@@ -15,12 +15,13 @@ from typing import Any
 import structlog
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from core.bulk import update_rows
-from integrations import breaker, rates
+from integrations import breaker, incidents, rates
 from integrations.messaging_service import MessagingService
 from integrations.sms_providers import Accepted, Call, Kind, Provider, ProviderError, Scope
-from notifications import alerts, lifecycle
+from notifications import lifecycle
 from notifications.lifecycle import Move
 from notifications.models import Message, MessageAttempt
 from notifications.receipt_rules import FIRST_CHECK, REASON_OF_KIND, fallback_due_at
@@ -283,7 +284,9 @@ def _after_failures(rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call])
         is_ours = error.kind is Kind.CONFIGURATION and error.scope is Scope.MESSAGE
         if is_ours and (row.channel, error.code) not in told:
             told.add((row.channel, error.code))
-            alerts.channel_is_down(tenant_id=row.tenant_id, channel=row.channel, code=error.code, detail=error.detail)
+            # Without words of ours for it there is still the code.
+            detail = error.detail or _("The provider gives no reason.")
+            incidents.note_refused_by_settings(row.tenant_id, channel=row.channel, code=error.code, detail=detail)
         if error.permanent and row.fallback_channels and not _stops_the_lane(error):
             # The whole row: the claim loaded what sending needs.
             MessagingService().fall_back(Message.objects.get(pk=row.pk))

@@ -13,7 +13,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from core.tenancy import active_tenant_ids, tenant_scope
-from integrations import breaker, delivery, hints, incidents, staff, staff_delivery, sync
+from integrations import beat_watch, breaker, delivery, hints, incidents, queue_watch, staff, staff_delivery, sync
 from integrations.messaging_service import MessagingService
 from integrations.outbox import ring_for
 from notifications import inbox, lifecycle, receipts, selectors

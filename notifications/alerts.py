@@ -19,7 +19,10 @@ from django.utils.translation import gettext
 from core.models import Location
 from notifications import events
 from notifications.rendering import Words, format_date, format_time
-from notifications.states import Channel, NotificationType
+from notifications.states import Channel, Lane, NotificationType
+
+# The events' keys: something needs a person, and it is over.
+BEGAN, OVER = "system.alert", "system.recovered"
 
 _CHANNELS = {
     Channel.SMS: Words("SMS messages", "الرسائل النصية"),
@@ -32,6 +35,12 @@ _PROVIDERS = {
     "smtp": Words("The mail server", "خادم البريد"),
     "sandbox": Words("The sandbox", "مزود التجربة"),
 }
+_LANES = {
+    Lane.URGENT: Words("Urgent messages", "الرسائل العاجلة"),
+    Lane.TRANSACTIONAL: Words("Messages", "الرسائل"),
+    Lane.BULK: Words("Messages to many at once", "الرسائل الجماعية"),
+}
+_CALL_SUPPORT = Words("Please call the support of this system.", "يُرجى الاتصال بدعم هذا النظام.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ def trouble_began(*, tenant_id: uuid.UUID, incident: Model, trouble: Trouble) ->
             "رسائلكم في الانتظار وستُرسل تلقائيًا فور زوال العطل. أما التي يفوت أوانها قبل ذلك فلن تُرسل، وسيصلكم ملخص بها.",
         )
     _tell(
-        "system.alert",
+        BEGAN,
         tenant_id=tenant_id,
         incident=incident,
         phase="began",
@@ -107,7 +116,7 @@ def trouble_over(*, tenant_id: uuid.UUID, incident: Model, trouble: Trouble) -> 
         text = Words(f"It was down {span.en}.", f"كان متوقفًا {span.ar}.")
     rest = Words("What was waiting is being sent now.", "تُرسل الآن الرسائل التي كانت في الانتظار.")
     _tell(
-        "system.recovered",
+        OVER,
         tenant_id=tenant_id,
         incident=incident,
         phase="over",
@@ -134,7 +143,7 @@ def messages_expired(
     when = _span(*span)
     is_one = total == 1
     _tell(
-        "system.alert",
+        BEGAN,
         tenant_id=tenant_id,
         incident=incident,
         phase="over",
@@ -158,11 +167,8 @@ def messages_expired(
     )
 
 
-def channel_is_down(*, tenant_id: uuid.UUID, channel: str, code: str, detail: str) -> None:
-    """The channel is not set up (no ``detail``), or the provider refused a message for a reason in our set-up.
-
-    Told once an hour for each ``code``. Trouble of a whole account or sender is an incident instead.
-    """
+def settings_refuse(*, tenant_id: uuid.UUID, incident: Model, channel: str, code: str, detail: str) -> None:
+    """The channel is not set up (no ``detail``), or the provider refuses messages for a reason in our set-up."""
     what = _CHANNELS[Channel(channel)]
     if detail:
         title = Words(f"{what.en}: some are refused", f"{what.ar}: بعضها مرفوض")
@@ -176,11 +182,126 @@ def channel_is_down(*, tenant_id: uuid.UUID, channel: str, code: str, detail: st
     else:
         title = Words(f"{what.en} are not being sent", f"{what.ar} لا تُرسل")
         text = Words("This channel is not set up.", "هذه القناة غير معدّة.")
-    events.record(
-        "system.alert",
+    _tell(BEGAN, tenant_id=tenant_id, incident=incident, phase="began", title=title, text=text)
+
+
+def settings_refuse_no_more(
+    *, tenant_id: uuid.UUID, incident: Model, channel: str, span: tuple[dt.datetime, dt.datetime]
+) -> None:
+    """None is refused for that reason any more."""
+    what, when = _CHANNELS[Channel(channel)], _span(*span)
+    _tell(
+        OVER,
         tenant_id=tenant_id,
-        dedupe=f"channel:{Channel(channel).value}:{code}:{timezone.now():%Y-%m-%dT%H}",
-        payload=_payload(title, text),
+        incident=incident,
+        phase="over",
+        title=Words(f"{what.en}: no more are refused", f"{what.ar}: لم يعد يُرفض منها شيء"),
+        text=Words(f"Some were refused because of our settings {when.en}.", f"رُفض بعضها بسبب إعداداتنا {when.ar}."),
+    )
+
+
+def queue_is_late(*, tenant_id: uuid.UUID, incident: Model, lane: Lane, since: dt.datetime) -> None:
+    """Messages of a lane have been due for too long, and no provider is to blame."""
+    what, when = _LANES[lane], _moment(since, _zone())
+    _tell(
+        BEGAN,
+        tenant_id=tenant_id,
+        incident=incident,
+        phase="began",
+        title=Words(f"{what.en} have been waiting too long", f"{what.ar} تنتظر منذ وقت طويل"),
+        text=_join(
+            Words(
+                f"The first of them should have gone at {when.en}. The providers are working.",
+                f"كان ينبغي إرسال أولها في {when.ar}. مزودو الخدمة يعملون.",
+            ),
+            _CALL_SUPPORT,
+        ),
+    )
+
+
+def queue_moves_again(
+    *, tenant_id: uuid.UUID, incident: Model, lane: Lane, span: tuple[dt.datetime, dt.datetime]
+) -> None:
+    """What waited too long has gone, or is of no more use."""
+    what, when = _LANES[lane], _span(*span)
+    _tell(
+        OVER,
+        tenant_id=tenant_id,
+        incident=incident,
+        phase="over",
+        title=Words(f"{what.en} go on time again", f"{what.ar} تُرسل في وقتها من جديد"),
+        text=Words(f"Some waited {when.en}.", f"انتظر بعضها {when.ar}."),
+    )
+
+
+def events_wait(*, tenant_id: uuid.UUID, incident: Model, since: dt.datetime) -> None:
+    """Things that happened are not turned into messages and notifications."""
+    when = _moment(since, _zone())
+    _tell(
+        BEGAN,
+        tenant_id=tenant_id,
+        incident=incident,
+        phase="began",
+        title=Words("Messages are not being prepared", "الرسائل لا تُحضَّر للإرسال"),
+        text=_join(
+            Words(
+                f"What has happened since {when.en} has not been told to everybody: messages and notifications may be "
+                "missing.",
+                f"ما حدث منذ {when.ar} لم يُبلَّغ به الجميع: قد تكون هناك رسائل وإشعارات ناقصة.",
+            ),
+            _CALL_SUPPORT,
+        ),
+    )
+
+
+def events_move_again(*, tenant_id: uuid.UUID, incident: Model, span: tuple[dt.datetime, dt.datetime]) -> None:
+    when = _span(*span)
+    _tell(
+        OVER,
+        tenant_id=tenant_id,
+        incident=incident,
+        phase="over",
+        title=Words("Messages are being prepared again", "الرسائل تُحضَّر للإرسال من جديد"),
+        text=Words(f"What happened {when.en} was told late.", f"ما حدث {when.ar} جرى التبليغ به متأخرًا."),
+    )
+
+
+def clock_is_silent(*, tenant_id: uuid.UUID, incident: Model, since: dt.datetime) -> None:
+    """Nothing that is to happen at its time happens: reminders, next tries, the questions to the providers."""
+    when = _moment(since, _zone())
+    _tell(
+        BEGAN,
+        tenant_id=tenant_id,
+        incident=incident,
+        phase="began",
+        title=Words(
+            "Reminders are not being sent: the clock of the system stands still",
+            "التذكيرات لا تُرسل: ساعة النظام متوقفة",
+        ),
+        text=_join(
+            Words(
+                f"It has given no sign since {when.en}. Reminders, next tries and other work of the clock wait until it "
+                "runs again. New messages still go.",
+                f"لم تصدر عنها أي إشارة منذ {when.ar}. التذكيرات وإعادة المحاولات وسائر الأعمال المجدولة تنتظر حتى تعود "
+                "إلى العمل. أما الرسائل الجديدة فلا تزال تُرسل.",
+            ),
+            _CALL_SUPPORT,
+        ),
+    )
+
+
+def clock_ticks_again(*, tenant_id: uuid.UUID, incident: Model, span: tuple[dt.datetime, dt.datetime]) -> None:
+    when = _span(*span)
+    _tell(
+        OVER,
+        tenant_id=tenant_id,
+        incident=incident,
+        phase="over",
+        title=Words("Reminders are being sent again", "التذكيرات تُرسل من جديد"),
+        text=Words(
+            f"The clock of the system stood still {when.en}. What was waiting for it is being done now.",
+            f"كانت ساعة النظام متوقفة {when.ar}. ويجري الآن ما كان ينتظرها.",
+        ),
     )
 
 

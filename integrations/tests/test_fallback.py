@@ -12,6 +12,7 @@ from appointments import services
 from appointments.models import Reminder
 from appointments.reminders import send_due_reminders
 from conftest import Clinic
+from core.tasks import sweep_events_task
 from integrations.delivery import deliver, drain
 from integrations.fanout import process_event
 from integrations.messaging_service import MessagingService
@@ -215,6 +216,7 @@ def test_after_an_outage_of_four_hours_no_stale_reminder_leaves_and_the_admin_ge
         assert (reminder.status, reminder.reason) == (Status.EXPIRED, Reason.PAST_DUE)
         assert [channel for channel, _status in copies(reminder)] == ["SMS"], "nor over another channel"
         sweep_messages_task()
+        sweep_events_task()
         clock.shift(dt.timedelta(minutes=3))
         sweep_messages_task()
         sweep_messages_task()
