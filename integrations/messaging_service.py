@@ -24,7 +24,7 @@ from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
 from integrations import bulk_send, outbox, sync
 from integrations.outbox import Origin
-from notifications import gate, lifecycle, registry
+from notifications import gate, lifecycle, registry, undeliverable
 from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.selectors import tenant_of_message
 from notifications.states import (
@@ -227,37 +227,44 @@ class MessagingService:
                 next_attempt_at=None,
                 status__in=[Status.FAILED, Status.BOUNCED, Status.SENT, Status.UNCONFIRMED],
             )
-            claimed = waiting.update(fallback_due_at=None)
-            if not claimed or message.patient is None or message.template is None or message.event is None:
+            if not waiting.update(fallback_due_at=None):
                 return None
-            channels = [str(channel) for channel in message.fallback_channels]
-            if not channels or self._has_arrived(message):
-                return None
-            # Read afresh: the visit may have moved since.
-            subject = registry.get(message.event.key).describe(message.event)
-            copy = self.send_to_patient(
-                patient=message.patient,
-                template_code=message.template.code,
-                channels=channels,
-                notification_type=message.notification_type,
-                context=subject.context,
-                dedupe_key=f"{message.dedupe_key}:after:{message.channel}"[:200],
-                origin=Origin(
-                    event=message.event,
-                    object_type=message.object_type,
-                    object_id=message.object_id,
-                    object_version=message.object_version,
-                    location=subject.location,
-                    useful_until=message.expires_at,
-                    refusal=subject.refusal,
-                    conversation_id=message.conversation_id,
-                    lane=Lane(message.lane),
-                    details={"instead_of": message.channel},
-                ),
-                keep_fallback=True,
-            )
-            lifecycle.note(message, LogEvent.FALLBACK, response={"channel": copy.channel})
+            copy = self._over_next_channel(message)
+            # The copy may be refused too, or there was none to make.
+            undeliverable.note_ended([message.pk])
             return copy
+
+    def _over_next_channel(self, message: Message) -> Message | None:
+        if message.patient is None or message.template is None or message.event is None:
+            return None
+        channels = [str(channel) for channel in message.fallback_channels]
+        if not channels or self._has_arrived(message):
+            return None
+        # Read afresh: the visit may have moved since.
+        subject = registry.get(message.event.key).describe(message.event)
+        copy = self.send_to_patient(
+            patient=message.patient,
+            template_code=message.template.code,
+            channels=channels,
+            notification_type=message.notification_type,
+            context=subject.context,
+            dedupe_key=f"{message.dedupe_key}:after:{message.channel}"[:200],
+            origin=Origin(
+                event=message.event,
+                object_type=message.object_type,
+                object_id=message.object_id,
+                object_version=message.object_version,
+                location=subject.location,
+                useful_until=message.expires_at,
+                refusal=subject.refusal,
+                conversation_id=message.conversation_id,
+                lane=Lane(message.lane),
+                details={"instead_of": message.channel},
+            ),
+            keep_fallback=True,
+        )
+        lifecycle.note(message, LogEvent.FALLBACK, response={"channel": copy.channel})
+        return copy
 
     def _has_arrived(self, message: Message) -> bool:
         """Some copy of it has, over whatever channel."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from django.db import transaction
@@ -192,7 +192,9 @@ def mark_all_read(user: User) -> tuple[int, uuid.UUID]:
     """Marks what is unread now; what arrives meanwhile stays unread and stays counted. (how many, the act's id)"""
     action = uuid.uuid4()
     now = timezone.now()
-    mine = Notification.objects.filter(COUNTED, user=user)
+    # Locked by key like everywhere else: an UPDATE alone goes through them in whatever order it finds them.
+    locked = Notification.objects.filter(COUNTED, user=user).select_for_update(no_key=True).order_by("pk")
+    mine = Notification.objects.filter(pk__in=locked.values("pk"))
     alerts = Notification.objects.filter(user=user, is_critical=True, event__isnull=False)
     _stop_read(alerts.filter(COUNTED), user, action)
     changed = mine.update(is_read=True, read_at=now, updated_at=now, last_action=action, open_group=None)
@@ -263,10 +265,17 @@ def acknowledge(user: User, notification_id: uuid.UUID) -> bool:
 
 
 @transaction.atomic
-def resolve(*, object_id: uuid.UUID, event_key: str, is_read: bool = False) -> int:
-    """What these told of is over: they say so, nobody need answer any more. ``is_read``: nor look. Returns how many."""
+def resolve(
+    *, object_id: uuid.UUID, event_key: str, is_read: bool = False, among: Collection[uuid.UUID] | None = None
+) -> int:
+    """What these told of is over: they say so, nobody need answer any more. ``is_read``: nor look. Returns how many.
+
+    ``among``: only rows with these ids, where others of the same object tell of more than this.
+    """
     escalation.stop_for_object(object_id, StopReason.OVER)
     same = Notification.objects.filter(related_object_id=object_id, event_key=event_key, resolved_at=None)
+    if among is not None:
+        same = same.filter(pk__in=among)
     rows = list(same.select_for_update(no_key=True).order_by("user_id", "pk"))
     if not rows:
         return 0

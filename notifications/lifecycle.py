@@ -23,9 +23,9 @@ from django.utils import timezone
 from core.bulk import blank_row, insert_rows, update_rows
 from core.ids import ordered_uuid
 from core.models import User
-from notifications import states
+from notifications import states, undeliverable
 from notifications.models import Message, MessageAttempt, MessageLog
-from notifications.states import CANCELLABLE, RETRY_DELAYS, RETRY_JITTER, TRANSITIONS, LogEvent, Reason, Status
+from notifications.states import CANCELLABLE, RETRY_DELAYS, RETRY_JITTER, SUCCESS, TRANSITIONS, LogEvent, Reason, Status
 
 # The end of each reason: withdrawn by a change, too late, or refused by a rule.
 _STATUS_OF_REASON: dict[str, Status] = {
@@ -42,7 +42,7 @@ _NEEDED_TO_SEND = (
     *("fallback_channels", "segments", "cost", "currency"),
 )
 # What a move reads of a row before it decides.
-_READ = ("id", "tenant_id", "status", "lease_token", "log_position", "sent_at", "delivered_at")
+_READ = ("id", "tenant_id", "status", "lease_token", "retry_count", "log_position", "sent_at", "delivered_at")
 
 
 @dataclass(slots=True)
@@ -79,6 +79,9 @@ def create(message: Message, *, refusal: Reason | None = None, details: Mapping[
         setattr(message, name, value)
     message.save(force_insert=True)
     insert_rows(MessageLog, logs)
+    # Who typed it sees the refusal at once.
+    if message.sent_by_id is None and undeliverable.may_be_the_end(fields):
+        undeliverable.note_ended([message.pk])
     return message
 
 
@@ -189,6 +192,7 @@ def move_many(moves: Sequence[Move]) -> set[uuid.UUID]:
     now = timezone.now()
     locked = Message.objects.select_for_update(no_key=True).filter(pk__among={move.message_id for move in moves})
     rows: dict[uuid.UUID, dict[str, Any]] = {row["id"]: dict(row) for row in locked.order_by("pk").values(*_READ)}
+    befores: dict[uuid.UUID, dict[str, Any]] = {}
     changes: dict[uuid.UUID, dict[str, Any]] = defaultdict(dict)
     logs: list[dict[str, Any]] = []
     for wish in moves:
@@ -213,10 +217,13 @@ def move_many(moves: Sequence[Move]) -> set[uuid.UUID]:
                 actor=wish.actor,
             )
         )
+        if row["id"] not in befores:
+            befores[row["id"]] = {"status": row["status"], "retry_count": row["retry_count"]}
         row.update(change)
         changes[row["id"]].update(change, log_position=row["log_position"])
     _write(changes)
     insert_rows(MessageLog, logs)
+    undeliverable.follow(befores, changes)
     return set(changes)
 
 
@@ -283,6 +290,10 @@ def move(
         )
     )
     insert_rows(MessageLog, logs)
+    if undeliverable.may_be_the_end({"status": to, **(fields or {})}):
+        undeliverable.note_ended([message_id])
+    elif to in SUCCESS:
+        undeliverable.note_reached([message_id])
     return True
 
 

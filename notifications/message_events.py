@@ -1,12 +1,15 @@
-"""Registry entries of messaging itself: a patient has replied, the system has something to say to the admins."""
+"""Registry entries of messaging itself: a reply, a message that reached nobody, what the system says to its admins."""
 
 from __future__ import annotations
 
+import datetime as dt
+
 from core.models import Role, User
+from notifications import undeliverable
 from notifications.models import InboundMessage, NotificationEvent
 from notifications.registry import Audience, Bell, Delivery, EventType, Slot, Subject
 from notifications.rendering import Words
-from notifications.states import Level, NotificationType
+from notifications.states import Category, Level, NotificationType
 
 
 def _staff(role: Role) -> list[User]:
@@ -17,6 +20,7 @@ def _describe_reply(event: NotificationEvent) -> Subject:
     reply = InboundMessage.objects.select_related("patient").get(pk=event.payload["reply_id"])
     return Subject(
         context={"patient_name": reply.patient, "text": reply.body[:300] or "…"},
+        fold_key=f"patient:{reply.patient_id}" if reply.patient_id else f"reply:{reply.pk}",
         users={Audience.FRONT_DESK: _staff(Role.FRONT_DESK)},
     )
 
@@ -32,9 +36,19 @@ def _describe_alert(event: NotificationEvent) -> Subject:
     )
 
 
-def _to_admins(key: str, names: tuple[str, str], level: Level, **example: Words) -> EventType:
+def _to_admins(
+    key: str, names: tuple[str, str], level: Level, *, is_critical: bool = False, **example: Words
+) -> EventType:
     """What the system has to say of itself: the words come with the event."""
-    bell = Bell(title_en="{title}", title_ar="{title}", body_en="{text}", body_ar="{text}", level=level)
+    bell = Bell(
+        title_en="{title}",
+        title_ar="{title}",
+        body_en="{text}",
+        body_ar="{text}",
+        level=level,
+        category=Category.SYSTEM,
+        is_critical=is_critical,
+    )
     return EventType(
         key=key,
         name_en=names[0],
@@ -61,16 +75,49 @@ ENTRIES = (
                     title_ar="رد جديد من {patient_name}",
                     body_en="“{text}”",
                     body_ar="«{text}»",
+                    category=Category.MESSAGING,
+                    # People write in several short messages.
+                    fold_within=dt.timedelta(minutes=15),
                 ),
             ),
         ),
         describe=_describe_reply,
         example={"patient_name": Words("Sara Al-Mutairi", "سارة المطيري"), "text": "شكرًا"},
     ),
+    EventType(
+        key=undeliverable.KEY,
+        name_en="Message that reached nobody",
+        name_ar="رسالة لم تصل إلى أحد",
+        notification_type=NotificationType.STAFF,
+        deliveries=(
+            Delivery(
+                Audience.FRONT_DESK,
+                (Slot.IN_APP,),
+                bell=Bell(
+                    title_en="A message to {patient_name} reached nobody",
+                    title_ar="رسالة إلى {patient_name} لم تصل إلى أحد",
+                    body_en="{kind} ({channel}): {reason}. Please call where it matters, and put the contact details right.",
+                    body_ar="{kind} ({channel}): {reason}. يُرجى الاتصال حيث يلزم وتصحيح بيانات التواصل.",
+                    level=Level.WARNING,
+                    category=Category.MESSAGING,
+                    fold_within=dt.timedelta(hours=1),
+                ),
+            ),
+        ),
+        describe=undeliverable.describe,
+        refusal=undeliverable.refusal_now,
+        example={
+            "patient_name": Words("Sara Al-Mutairi", "سارة المطيري"),
+            "kind": Words("Appointment reminder", "تذكير بموعد"),
+            "channel": Words("SMS", "رسالة نصية"),
+            "reason": Words("The address cannot be reached", "تعذّر الوصول إلى العنوان"),
+        },
+    ),
     _to_admins(
         "system.alert",
         ("System alert", "تنبيه من النظام"),
         Level.ERROR,
+        is_critical=True,
         title=Words("SMS is not being sent", "الرسائل النصية لا تُرسل"),
         text=Words("The provider refuses our account.", "مزود الخدمة يرفض حسابنا."),
     ),

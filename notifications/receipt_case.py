@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from core.bulk import update_rows
 from integrations.sms_providers import Provider
-from notifications import lifecycle
+from notifications import lifecycle, undeliverable
 from notifications.lifecycle import Move
 from notifications.models import Message, MessageAttempt
 from notifications.receipt_rules import Verdict, Word, judge
@@ -108,6 +108,8 @@ class Case:
                 continue
             Message.objects.filter(pk=message.pk).update(**step)
             lifecycle.note(message, LogEvent.RECEIPT, response={"error_code": step.get("error_code", "")})
+        # A worse word about the same failure can be the last one.
+        undeliverable.note_ended([message.pk])
         return moved
 
 
