@@ -59,6 +59,15 @@ def matching(text: str, prefix: str = "") -> Q:
     return wanted
 
 
+def words_in(word: str, *fields: str) -> Q:
+    """Rows with that word, as people write it, in one of the fields, whose text may be in either script."""
+    if _ARABIC.search(word):
+        wanted = {f"{name}__iregex": _arabic_pattern(word) for name in fields}
+    else:
+        wanted = {f"{name}__icontains": western_digits(word) for name in fields}
+    return Q(*wanted.items(), _connector=Q.OR)
+
+
 def phone_fragments(typed: str) -> list[str]:
     """The E.164 number, or a part of one; empty when the text is no number. ``050 12`` looks for ``5012``."""
     try:

@@ -1,4 +1,7 @@
-"""Groups a user's notifications by day, on the wall clock where the user works. No queries."""
+"""Groups a user's notifications by day, on the wall clock where the user works. No queries.
+
+The day is that of the latest news of a row, which is the order of the lists.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ from notifications.models import Notification
 
 @dataclass(frozen=True, slots=True)
 class DayGroup:
-    """``is_today`` decides whether a row shows the time alone or the day with it."""
+    """``key`` names it within the page; ``is_today`` decides whether a row shows the time alone or the day with it."""
 
+    key: str
     label: str
     rows: list[Notification]
     is_today: bool
@@ -27,7 +31,7 @@ class DayGroup:
 
 
 def _day_of(notification: Notification, zone: zoneinfo.ZoneInfo) -> dt.date:
-    return timezone.localtime(notification.created_at, zone).date()
+    return timezone.localtime(notification.activity_at, zone).date()
 
 
 def by_today(notifications: Iterable[Notification], zone: zoneinfo.ZoneInfo) -> list[DayGroup]:
@@ -36,6 +40,7 @@ def by_today(notifications: Iterable[Notification], zone: zoneinfo.ZoneInfo) -> 
     groups = itertools.groupby(notifications, key=lambda row: _day_of(row, zone) >= today)
     return [
         DayGroup(
+            key="today" if is_today else "earlier",
             label=gettext("Today") if is_today else gettext("Earlier"),
             rows=list(rows),
             is_today=is_today,
@@ -52,6 +57,12 @@ def by_day(notifications: Iterable[Notification], zone: zoneinfo.ZoneInfo) -> li
     names = {today: gettext("Today"), today - dt.timedelta(days=1): gettext("Yesterday")}
     groups = itertools.groupby(notifications, key=lambda row: _day_of(row, zone))
     return [
-        DayGroup(label=names.get(day) or day_text(day), rows=list(rows), is_today=day == today, zone=zone)
+        DayGroup(
+            key=f"{day:%Y%m%d}",
+            label=names.get(day) or day_text(day),
+            rows=list(rows),
+            is_today=day == today,
+            zone=zone,
+        )
         for day, rows in groups
     ]

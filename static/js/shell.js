@@ -45,14 +45,17 @@
   });
 
   // Messages: good news leaves after 6 s unless somebody is reading it; an error stays until it is closed.
-  const LEAVES_AFTER = 6000;
+  const LEAVES_AFTER = 6000, LEAVES_AT_LAST = 30000;
   const arm = (toast) => {
     if (toast.dataset.armed) return;
     toast.dataset.armed = "yes";
     toast.querySelector("[data-close]")?.addEventListener("click", () => toast.remove());
     if (!toast.hasAttribute("data-leaves")) return;
     let timer = 0;
-    const start = () => { clearTimeout(timer); timer = setTimeout(() => toast.remove(), LEAVES_AFTER); };
+    // What may be undone says how long; it goes for good before the server has forgotten it, whoever rests on it.
+    const after = Number(toast.dataset.leaves) || LEAVES_AFTER;
+    if (toast.dataset.leaves) setTimeout(() => toast.remove(), Math.max(after, LEAVES_AT_LAST));
+    const start = () => { clearTimeout(timer); timer = setTimeout(() => toast.remove(), after); };
     const stop = () => clearTimeout(timer);
     toast.addEventListener("pointerenter", stop); toast.addEventListener("pointerleave", start);
     toast.addEventListener("focusin", stop); toast.addEventListener("focusout", start);
