@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views import View
 from django.views.decorators.http import require_POST
@@ -73,7 +74,7 @@ class MessageDetailView(View):
 
 
 class MessageRetryView(View):
-    """Puts a failed message back into the queue."""
+    """Puts a failed message back into the queue. Then the page on which that was asked, or else the message's own."""
 
     def post(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         message = get_or_404(Message.objects.all(), pk)
@@ -83,6 +84,9 @@ class MessageRetryView(View):
             notes.error(request, str(error))
         else:
             notes.success(request, _("The message is in the queue again."))
+        target = request.POST.get("next", "")
+        if url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
+            return redirect(target)
         return redirect("notifications:message_detail", pk=message.pk)
 
 
