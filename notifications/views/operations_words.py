@@ -96,9 +96,14 @@ def everything(zone: zoneinfo.ZoneInfo) -> dict[str, object]:
 
 def _silences(signs: dict[str, dt.datetime], zone: zoneinfo.ZoneInfo) -> list[Trouble]:
     """Nobody is working: whatever the providers do, nothing leaves."""
-    if not _is_silent(signs.get("worker")):
+    seen, beat = signs.get("worker"), signs.get("beat")
+    if not _is_silent(seen):
         return []
-    seen = signs.get("worker")
+    # Workers give their signs when the clock asks for them: once it is silent, theirs say nothing of later.
+    if seen is not None and beat is not None and _is_silent(beat) and beat - seen <= SILENCE_ALLOWED:
+        title = _("Reminders are not being sent: the clock of the system has been silent since %(time)s.")
+        detail = _("They go when it is started again. New messages still go.")
+        return [Trouble("bad", title % {"time": moment(beat, zone)}, detail)]
     detail = _("Messages are kept, and go when they are started again.")
     if seen is None:
         return [Trouble("bad", _("Nothing is being sent: no worker has been started yet."), detail)]
@@ -249,7 +254,7 @@ def _incident(row: Incident, zone: zoneinfo.ZoneInfo) -> Row:
     where = [
         provider_name(row.provider) if row.provider else "",
         str(Channel(row.channel).label) if row.channel else "",
-        _sender(row.sender),
+        _which(row),
     ]
     ended = row.ended_at
     if ended is None:
@@ -269,8 +274,24 @@ def _incident(row: Incident, zone: zoneinfo.ZoneInfo) -> Row:
     )
 
 
+def _which(row: Incident) -> str:
+    """The sender, or what the incident keeps in its place."""
+    if row.kind == Incident.Kind.QUEUE:
+        return str(Lane[row.sender].label)
+    return "" if row.kind == Incident.Kind.SETTINGS else _sender(row.sender)
+
+
 def _what(row: Incident) -> str:
     """What happened, in a sentence. Of messages that became too late the incident keeps the number."""
+    match row.kind:
+        case Incident.Kind.QUEUE:
+            return _("Messages waited although the providers were working.")
+        case Incident.Kind.EVENTS:
+            return _("What had happened was told late, or not to everybody.")
+        case Incident.Kind.BEAT:
+            return _("Reminders, next tries and other work at its time had to wait.")
+        case Incident.Kind.SETTINGS:
+            return _coded(_(row.detail), row.sender) if row.detail else _("This channel is not set up.")
     if row.kind == Incident.Kind.EXPIRED and row.detail.isdecimal():
         count = int(row.detail)
         return ngettext(
