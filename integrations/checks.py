@@ -5,6 +5,7 @@ The errors E010 to E013 are those on which production refuses to start (``core/p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,10 +18,12 @@ from django.core.mail import get_connection
 
 from core.production import unsafe_settings
 from integrations import sms_providers
+from notifications import push
 from notifications.states import Channel
 
 _SETTING_OF = {Channel.SMS: "SMS_PROVIDER", Channel.WHATSAPP: "WHATSAPP_PROVIDER", Channel.EMAIL: "EMAIL_PROVIDER"}
 _HELP = "See docs/operations.md and .env.example."
+_PUSH_HELP = "manage.py make_vapid_keys prints both lines for .env."
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # The setting that leads a provider's client to another address.
 _ADDRESS_SETTING = {"twilio": "TWILIO_API_BASE_URL", "unifonic": "UNIFONIC_API_BASE_URL"}
@@ -30,6 +33,7 @@ def register_checks() -> None:
     checks.register(check_providers, checks.Tags.compatibility)
     checks.register(check_mail_service, checks.Tags.compatibility)
     checks.register(check_public_address, checks.Tags.compatibility)
+    checks.register(check_push, checks.Tags.compatibility)
     checks.register(check_production, checks.Tags.security, deploy=True)
 
 
@@ -96,6 +100,31 @@ def check_public_address(**_kwargs: Any) -> list[CheckMessage]:
         return []
     what = f"PUBLIC_BASE_URL cannot be reached by {', '.join(sorted(real))}: {wrong}."
     return [Error(what, hint=_HELP, id="agdar.E004")]
+
+
+def check_push(**_kwargs: Any) -> list[CheckMessage]:
+    """Browser push is off, or has a key and somebody to write to; nothing is called but push services over https."""
+    found: list[CheckMessage] = []
+    key, subject = settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT
+    if bool(key) != bool(subject):
+        missing = "VAPID_SUBJECT" if key else "VAPID_PRIVATE_KEY"
+        found.append(Error(f"Browser push is half set up: {missing} is empty.", hint=_PUSH_HELP, id="agdar.E006"))
+    if key:
+        try:
+            push.signing_key()
+        except push.KeyMalformed:
+            what = "VAPID_PRIVATE_KEY is no key: it must be 32 bytes in base64url."
+            found.append(Error(what, hint=_PUSH_HELP, id="agdar.E007"))
+    if subject and not re.fullmatch(r"mailto:[^@\s]+@[^@\s]+|https://\S+", subject):
+        what = "VAPID_SUBJECT must be mailto:… or https://…, or push services refuse our messages."
+        found.append(Error(what, hint=_PUSH_HELP, id="agdar.E008"))
+    plain = [host for host in settings.PUSH_HOSTS if "://" in host and not _is_this_machine(host)]
+    if plain:
+        what = (
+            f"PUSH_HOSTS holds {', '.join(plain)}: an origin is for a double on this machine, a service is a host name."
+        )
+        found.append(Error(what, hint=_PUSH_HELP, id="agdar.E009"))
+    return found
 
 
 def _is_this_machine(url: str) -> bool:

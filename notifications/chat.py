@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from core import audit
 from core.access import Can
 from core.errors import DomainError
-from core.models import User
-from core.permissions import demand
+from core.models import Role, User
+from core.permissions import NotAllowed, demand
 from core.tenancy import tenant_scope
 from notifications.models import ChatTarget
 from notifications.staff_outbox import team_step
@@ -61,8 +61,8 @@ def kind_of(url: str) -> str:
 def target_add(*, actor: User, name: str, url: str, is_team: bool) -> ChatTarget:
     """A channel of the whole clinic group (admins only), or the actor's own."""
     demand(actor, Can.ADMINISTER if is_team else Can.USE_BELL)
-    if actor.tenant_id is None:
-        raise DomainError(_("This account belongs to no clinic."), code="no_tenant")
+    if actor.tenant_id is None or actor.role == Role.PATIENT:
+        raise NotAllowed
     name = name.strip()[:80]
     if not name:
         raise DomainError(_("Give the channel a name."), code="chat_name")

@@ -21,8 +21,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core import audit
+from core.access import Can
 from core.errors import DomainError
-from core.models import User
+from core.models import Role, User
+from core.permissions import NotAllowed, demand
 from core.tenancy import system_scope, tenant_scope
 from notifications.models import PushSubscription
 
@@ -38,7 +40,14 @@ class KeyMalformed(ValueError):
 
 
 def is_set_up() -> bool:
-    return bool(settings.VAPID_PRIVATE_KEY and settings.VAPID_SUBJECT)
+    """Half or wrongly set up, push is off; ``manage.py check`` says what is wrong."""
+    if not settings.VAPID_PRIVATE_KEY or not settings.VAPID_SUBJECT:
+        return False
+    try:
+        signing_key()
+    except KeyMalformed:
+        return False
+    return True
 
 
 def public_key() -> str:
@@ -54,6 +63,12 @@ def public_key() -> str:
 def signing_key() -> ec.EllipticCurvePrivateKey:
     """Raises ``KeyMalformed``."""
     return _key(settings.VAPID_PRIVATE_KEY)
+
+
+def new_private_key() -> str:
+    """As ``VAPID_PRIVATE_KEY`` holds it."""
+    number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return encode(number.to_bytes(32))
 
 
 @cache
@@ -112,8 +127,9 @@ def _matches(host: str, pattern: str) -> bool:
 
 def subscribe(*, user: User, endpoint: str, p256dh: str, auth: str, device: str = "") -> PushSubscription:
     """This browser takes the user's messages from now on, whoever had it before. Called again it renews the keys."""
-    if user.tenant_id is None:
-        raise DomainError(_("This account belongs to no clinic."), code="no_tenant")
+    demand(user, Can.USE_BELL)
+    if user.tenant_id is None or user.role == Role.PATIENT:
+        raise NotAllowed
     if len(endpoint) > 500 or not is_push_service(endpoint):
         raise DomainError(_("This browser's push service is not one we know."), code="push_host")
     point, secret = decode(p256dh), decode(auth)
@@ -177,6 +193,12 @@ def _remove(user: User, **which: object) -> bool:
     audit.record(tenant_id=row.tenant_id, actor=user, action="push.unsubscribed", obj=row)
     row.delete()
     return True
+
+
+def remove_of_others(*, user: User, subscription_id: uuid.UUID) -> int:
+    """The user signs in on a browser that a colleague subscribed."""
+    deleted, _by_model = PushSubscription.objects.filter(pk=subscription_id).exclude(user=user).delete()
+    return deleted
 
 
 def remove_all(user: User) -> int:

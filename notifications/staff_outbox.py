@@ -25,6 +25,8 @@ LEASE = dt.timedelta(minutes=3)
 # People whose rows are taken at once.
 PEOPLE = 20
 CHUNK = 1000
+# A test that somebody asked for: goes out whatever is switched off.
+TEST_STEP = 900
 # Steps from here on are no steps of an escalation: each stands for one of the tenant's own Slack or Teams channels.
 TEAM_STEP = 1000
 _TEAM_STEPS = 30_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -14,18 +14,34 @@ from core.models import User
 from core.tenancy import tenant_scope
 from notifications import chat, push
 
-# Where the session keeps which browser it is in: a subscription's id.
-SESSION_KEY = "push_subscription"
+# Says which subscription this browser is: signed, and unlike the session still there after a night.
+COOKIE = "push_device"
+
+
+def subscription_of(request: HttpRequest) -> uuid.UUID | None:
+    """The subscription of the browser that asks, as far as it knows."""
+    known = request.get_signed_cookie(COOKIE, default="")
+    return uuid.UUID(known) if known else None
 
 
 @receiver(user_logged_out, dispatch_uid="notifications.push.signed_out")
 def signed_out(sender: Any, *, request: HttpRequest, user: User | None, **kwargs: Any) -> None:
     """On a shared desk the next person must not see what kind of news comes for the one before."""
-    subscription = request.session.get(SESSION_KEY)
-    if user is None or user.tenant_id is None or not subscription:
+    subscription = subscription_of(request)
+    if user is None or user.tenant_id is None or subscription is None:
         return
     with tenant_scope(user.tenant_id):
-        push.remove(user=user, subscription_id=uuid.UUID(subscription))
+        push.remove(user=user, subscription_id=subscription)
+
+
+@receiver(user_logged_in, dispatch_uid="notifications.push.signed_in")
+def signed_in(sender: Any, *, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """The one before has left the desk without signing out."""
+    subscription = subscription_of(request)
+    if user.tenant_id is None or subscription is None:
+        return
+    with tenant_scope(user.tenant_id):
+        push.remove_of_others(user=user, subscription_id=subscription)
 
 
 @receiver(post_save, sender=User, dispatch_uid="notifications.push.left")

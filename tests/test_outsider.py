@@ -13,12 +13,13 @@ from django.utils import timezone
 from appointments import services
 from appointments.models import Appointment
 from conftest import Clinic
+from core import roster
 from core.models import Guardianship, Location, SubFile, User
 from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
 from integrations.models import ProviderState
 from notifications import inbox
-from notifications.models import SuppressedAddress
+from notifications.models import ChatTarget, PushSubscription, SuppressedAddress
 from tests import factories
 
 # These name no row of a tenant, or are called by providers and patients who prove themselves otherwise.
@@ -77,7 +78,18 @@ def rows(clinic: Clinic, visit: Appointment) -> dict[str, dict[str, object]]:
     suppressed = SuppressedAddress.objects.create(
         tenant=clinic.tenant, channel="SMS", address=clinic.patient.phone, reason="contact_undeliverable"
     )
+    browser = PushSubscription.objects.create(
+        tenant=clinic.tenant, user=clinic.admin, endpoint="https://fcm.googleapis.com/one", p256dh="x", auth="x"
+    )
+    channel = ChatTarget.objects.create(tenant=clinic.tenant, name="Operations", url="https://x", kind="slack")
+    soon = {"starts_at": timezone.now() + dt.timedelta(days=1), "ends_at": timezone.now() + dt.timedelta(days=2)}
+    absence = roster.absence_create(actor=clinic.provider, user=clinic.provider, cover=None, **soon)
+    shift = roster.shift_create(actor=clinic.admin, user=clinic.front_desk, location=None, **soon)
+    today = timezone.localdate()
+    holiday = roster.holiday_create(actor=clinic.admin, name_en="x", name_ar="", first_day=today, last_day=today)
     by_namespace: dict[str, object] = {
+        "notifications:push_": browser.pk,
+        "notifications:chat_": channel.pk,
         "appointments": visit.pk,
         "core:patient_": clinic.patient.pk,
         "core:guardian_create": clinic.patient.pk,
@@ -86,6 +98,9 @@ def rows(clinic: Clinic, visit: Appointment) -> dict[str, dict[str, object]]:
         "finance": invoice.pk,
         "notifications:message_": message.pk,
         "notifications:operations_": state.pk,
+        "notifications:absence_end": absence.pk,
+        "notifications:shift_remove": shift.pk,
+        "notifications:holiday_remove": holiday.pk,
         "notifications:read": notification.pk,
         "notifications:open": notification.pk,
     }

@@ -18,11 +18,6 @@ from notifications import push
 SUBJECT = "mailto:operations@agdar.example"
 
 
-def new_key() -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    return push.encode(key.private_numbers().private_value.to_bytes(32, "big"))
-
-
 @dataclass
 class Browser:
     """What ``pushManager.subscribe`` makes: an address at the service, a key pair, a secret."""
@@ -67,7 +62,7 @@ def signed_claims(request: Request, public_key: str) -> dict[str, Any]:
 
 @pytest.fixture
 def push_service(double: Double, settings: Any) -> Double:
-    settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = new_key(), SUBJECT
+    settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = push.new_private_key(), SUBJECT
     settings.PUSH_HOSTS = [*settings.PUSH_HOSTS, double.url]
     double.answer = Answer(201, b"")
     return double

@@ -26,6 +26,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from core.demo_accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
 from core.management.supervisor import Child, Supervisor
+from notifications import push
 
 # About five seconds on an idle machine; much longer on one that is busy with something else.
 READY_WITHIN_SECONDS = 120.0
@@ -33,6 +34,7 @@ READY_WITHIN_SECONDS = 120.0
 _FOREIGN = (
     *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"),
     *("SMS_PROVIDER", "WHATSAPP_PROVIDER", "EMAIL_PROVIDER", "EMAIL_URL"),
+    *("VAPID_PRIVATE_KEY", "VAPID_SUBJECT"),
 )
 # The demo's own files in var/; the test databases beside them are left alone by --fresh.
 _FILES = ("agdar.sqlite3", "broker.sqlite3", "sandbox.sqlite3", "celerybeat-schedule")
@@ -126,7 +128,19 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
         "EMAIL_PROVIDER": "smtp",
         "EMAIL_URL": f"smtp://127.0.0.1:{mail}",
         "BELL_POLL_MS": "2000",
+        # Push messages go to the browsers' services only when somebody turns push on.
+        "VAPID_PRIVATE_KEY": demo_push_key(var),
+        "VAPID_SUBJECT": "mailto:demo@agdar.example",
     }
+
+
+def demo_push_key(var: Path) -> str:
+    """The demo's own key, made once: browsers that subscribed stay subscribed."""
+    path = var / "vapid.key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(push.new_private_key())
+    return path.read_text().strip()
 
 
 def demo_children(environment: dict[str, str], port: int) -> list[Child]:
