@@ -29,6 +29,7 @@ NAMES = {
     "receipts": True,
     "bulk_create": True,
     "worker_memory": True,
+    "bell_counter": True,
 }
 
 
