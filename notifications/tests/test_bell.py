@@ -10,15 +10,20 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
+from core.models import User
 from core.tenancy import tenant_scope
-from notifications import inbox, links
-from notifications.models import BellState, Notification
-from notifications.states import Level
+from notifications import inbox, links, registry
+from notifications.inbox_writing import Note, Recipient, notify_many
+from notifications.models import BellState, Notification, NotificationEvent, StaffPreference
+from notifications.states import Category, Level
 from tests import factories
 
 POLL = "/notifications/bell/"
 LIST = "/notifications/bell/list/"
 HX = {"HX-Request": "true"}
+# Session, user and bell in one; and then the rows.
+POLL_QUERIES = 1
+LIST_QUERIES = POLL_QUERIES + 1
 
 
 def ring(user, title="New appointment", **fields) -> Notification:
@@ -31,6 +36,25 @@ def poll(client: Client, tag: str | None = None):
 
 def count_event(response) -> dict[str, object]:
     return json.loads(response["HX-Trigger"])["bell:count"]
+
+
+class Page:
+    """A page with a bell: it knows what it was loaded with, and then what each answer told it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        content = client.get("/notifications/inbox/").content.decode()
+        self.tag = content.split('hx-ptag="')[1].split('"')[0]
+        self.since = content.split('data-since="')[1].split('"')[0]
+
+    def poll(self):
+        response = self.client.get(POLL, headers=HX | {"HX-PTag": self.tag, "Bell-Since": self.since})
+        if response.status_code == 200:
+            self.tag, self.since = count_event(response)["tag"], count_event(response)["since"]
+        return response
+
+    def news(self) -> dict[str, object]:
+        return count_event(self.poll())
 
 
 @pytest.fixture
@@ -72,15 +96,19 @@ def test_the_tag_of_the_page_is_the_tag_of_the_poll(me, tab):
 
 
 def test_a_new_notification_raises_the_count_and_says_so_without_a_name(me, tab):
-    tag = poll(tab)["HX-PTag"]
+    page = Page(tab)
     ring(me, "Sara Al-Mutairi has arrived")
-    response = poll(tab, tag)
-    told = {"n": 1, "new": True, "sentence": "You have 1 unread notification.", "tag": response["HX-PTag"]}
-    assert count_event(response) == told
-    page = response.content.decode()
-    assert '<hx-partial hx-target="#bell-count"' in page
-    assert "Notifications, 1 unread" in page
-    assert "Sara" not in page + response["HX-Trigger"]
+    response = page.poll()
+    told = count_event(response)
+    assert (told["n"], told["new"], told["tag"]) == (1, True, response["HX-PTag"])
+    assert told["sentence"] == "You have 1 unread notification."
+    assert told["name"] == "Notifications, 1 unread"
+    assert told["toasts"] == [{"kind": "Everything else", "text": "Everything else", "critical": False}]
+    assert told["sound"] is False
+    content = response.content.decode()
+    assert '<hx-partial hx-target="#bell-count"' in content
+    assert "Notifications, 1 unread" in content
+    assert "Sara" not in content + response["HX-Trigger"]
 
 
 def test_reading_lowers_the_count_without_news(me, tab):
@@ -98,11 +126,150 @@ def test_a_tag_that_nobody_gave_out_is_answered_in_full(me, tab, tag):
     assert count_event(poll(tab, tag or None))["n"] == 1
 
 
-def test_the_tag_of_another_user_is_never_taken_for_ones_own(clinic, me, tab):
+def test_the_page_of_somebody_who_has_left_this_browser_is_told_that_their_session_is_over(clinic, me, tab):
     ring(me)
     ring(clinic.colleague)
     theirs = poll(clinic.client(clinic.colleague))["HX-PTag"]
-    assert poll(tab, theirs).status_code == 200
+    response = poll(tab, theirs)
+    assert response.status_code == 401
+    assert "HX-Trigger" not in response
+
+
+# --- what is new -----------------------------------------------------------------------------------------------------
+
+
+def prefer(user: User, **fields: object) -> None:
+    StaffPreference.objects.create(tenant_id=user.tenant_id, user=user, **fields)
+
+
+def tell(user: User, *, event_key: str = "", is_silent: bool = False, **fields: object) -> None:
+    """As the fan-out writes them."""
+    event = None
+    if event_key:
+        event = NotificationEvent.objects.create(tenant_id=user.tenant_id, key=event_key, dedupe_key=str(uuid.uuid4()))
+    note = Note(title="Sara Al-Mutairi", dedupe_key=str(uuid.uuid4()), event=event, **fields)
+    notify_many(tenant_id=user.tenant_id, note=note, recipients=[Recipient(user.pk, is_silent=is_silent)])
+
+
+def test_what_changed_costs_two_queries_more(me, tab, django_assert_num_queries):
+    page = Page(tab)
+    prefer(me, has_sound=True)
+    for category in Category:
+        ring(me, category=category)
+    with django_assert_num_queries(POLL_QUERIES + 2):
+        assert page.news()["n"] == len(Category)
+    with django_assert_num_queries(POLL_QUERIES):
+        assert page.poll().status_code == 304
+
+
+def test_what_the_page_showed_when_it_was_loaded_is_not_new(me, tab):
+    first = ring(me)
+    page = Page(tab)
+    first_came = timezone.now() - dt.timedelta(seconds=2)
+    Notification.objects.update(activity_at=first_came)
+    inbox.mark_read(me, first.pk)
+    told = page.news()
+    assert (told["n"], told["new"], told["toasts"]) == (0, False, [])
+    inbox.mark_unread(me, first.pk)
+    told = page.news()
+    assert (told["n"], told["new"], told["toasts"]) == (1, False, [])
+
+
+def test_one_that_came_while_another_was_read_is_new(me, tab):
+    first = ring(me)
+    page = Page(tab)
+    inbox.mark_read(me, first.pk)
+    ring(me)
+    told = page.news()
+    assert (told["n"], told["new"], len(told["toasts"])) == (1, True, 1)
+
+
+def test_one_that_was_written_before_the_page_and_came_to_light_after_is_new(me, tab):
+    """Its transaction took a while."""
+    ring(me)
+    page = Page(tab)
+    late = ring(me, category=Category.ARRIVAL)
+    for age, rows in enumerate((Notification.objects.filter(pk=late.pk), Notification.objects.exclude(pk=late.pk)), 3):
+        written = timezone.now() - dt.timedelta(seconds=age)
+        rows.update(activity_at=written, updated_at=written)
+    assert [toast["text"] for toast in page.news()["toasts"]] == ["Arrivals"]
+
+
+def test_toasts_are_one_a_kind_and_the_critical_first(me, tab):
+    page = Page(tab)
+    for _ in range(2):
+        tell(me, category=Category.APPOINTMENT)
+    tell(me, category=Category.SYSTEM, is_critical=True)
+    assert page.news()["toasts"] == [
+        {"kind": "System alerts", "text": "System alerts", "critical": True},
+        {"kind": "Appointments", "text": "Appointments (2)", "critical": False},
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_toast_says_the_events_name_in_the_readers_language(me, tab, language):
+    event = registry.get("appointment.arrived")
+    tab.cookies["django_language"] = language
+    page = Page(tab)
+    tell(me, event_key=event.key)
+    response = page.poll()
+    told = count_event(response)
+    assert [toast["text"] for toast in told["toasts"]] == [event.name_ar if language == "ar" else event.name_en]
+    assert "Sara" not in response["HX-Trigger"]
+
+
+def test_an_event_that_is_no_longer_known_is_called_by_its_category(me, tab):
+    page = Page(tab)
+    tell(me, event_key="long.gone", category=Category.ARRIVAL)
+    assert [toast["text"] for toast in page.news()["toasts"]] == ["Arrivals"]
+
+
+def test_what_came_in_the_quiet_time_raises_the_count_and_nothing_else(me, tab):
+    prefer(me, has_sound=True)
+    page = Page(tab)
+    tell(me, is_silent=True)
+    told = page.news()
+    assert (told["n"], told["new"], told["toasts"], told["sound"]) == (1, False, [], False)
+
+
+@pytest.mark.parametrize("has_toasts", [True, False])
+@pytest.mark.parametrize("has_sound", [True, False])
+def test_the_reader_says_what_is_shown_and_heard(me, tab, has_toasts, has_sound):
+    prefer(me, has_toasts=has_toasts, has_sound=has_sound)
+    page = Page(tab)
+    ring(me)
+    told = page.news()
+    assert (told["new"], len(told["toasts"]), told["sound"]) == (True, int(has_toasts), has_sound)
+
+
+def test_a_group_is_told_of_when_it_opens_and_not_with_each_that_joins(me, tab):
+    page = Page(tab)
+    fold = {"group": "failed:1", "fold_within": dt.timedelta(hours=1), "category": Category.MESSAGING}
+    tell(me, **fold)
+    assert page.news()["new"] is True
+    tell(me, **fold)
+    told = page.news()
+    assert (told["n"], told["new"], told["toasts"]) == (1, False, [])
+
+
+def test_what_was_put_off_is_new_when_it_comes_back(clinic, me, tab):
+    row = ring(me)
+    inbox.snooze(me, row.pk, timezone.now() + dt.timedelta(minutes=5))
+    page = Page(tab)
+    Notification.objects.filter(pk=row.pk).update(snoozed_until=timezone.now())
+    assert inbox.wake_due(clinic.tenant.pk) == 1
+    assert page.news()["new"] is True
+
+
+@pytest.mark.parametrize("since", ["", "x", "-5", "nan", "inf", "1e9", "9" * 400, "1.x", "99999999999.0"])
+def test_to_a_page_that_does_not_say_what_it_knows_nothing_is_new(me, tab, since):
+    ring(me)
+    response = tab.get(POLL, headers=HX | {"HX-PTag": "x", "Bell-Since": since})
+    told = count_event(response)
+    assert (told["n"], told["new"], told["toasts"]) == (1, False, [])
+
+
+# --- the badge -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("unread", "badge"), [(1, ">1<"), (99, ">99<"), (100, ">99+<")])
@@ -145,7 +312,7 @@ def test_a_user_whose_clinic_was_suspended_polls_no_more(clinic, tab):
 def test_the_list_costs_two_queries_and_shows_the_latest_ten(me, tab, django_assert_num_queries):
     for number in range(15):
         ring(me, f"Visit {number:02}")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(LIST_QUERIES):
         page = tab.get(LIST, headers=HX).content.decode()
     assert page.count('class="n unread"') == 10
     assert "Visit 14" in page
@@ -156,10 +323,31 @@ def test_the_list_costs_two_queries_and_shows_the_latest_ten(me, tab, django_ass
 
 def test_the_list_is_grouped_into_today_and_earlier(me, tab):
     old = ring(me, "Old")
-    Notification.objects.filter(pk=old.pk).update(created_at=timezone.now() - dt.timedelta(days=2))
+    Notification.objects.filter(pk=old.pk).update(activity_at=timezone.now() - dt.timedelta(days=2))
     ring(me, "New")
     page = tab.get(LIST, headers=HX).content.decode()
     assert page.index("Today") < page.index("New") < page.index("Earlier") < page.index("Old")
+
+
+def test_the_list_costs_as_little_whatever_is_in_it(clinic, me, tab, django_assert_num_queries):
+    """Folded, critical, acknowledged by a colleague, instead of a colleague, resolved, read."""
+    fold = {"group": "failed:1", "fold_within": dt.timedelta(hours=1), "category": Category.MESSAGING}
+    for _ in range(4):
+        tell(me, **fold)
+    for event_key in ("appointment.arrived", "appointment.booked", "long.gone"):
+        tell(me, event_key=event_key, is_critical=True, category=Category.ARRIVAL)
+    for number in range(4):
+        inbox.mark_read(me, ring(me, f"Read {number}").pk)
+    acknowledged, resolved = Notification.objects.filter(user=me, is_critical=True)[:2]
+    acknowledged.acknowledged_at, acknowledged.acknowledged_by = timezone.now(), clinic.colleague
+    acknowledged.instead_of = clinic.front_desk
+    acknowledged.save()
+    resolved.resolved_at, resolved.override = timezone.now(), "quiet"
+    resolved.save()
+    with django_assert_num_queries(LIST_QUERIES):
+        page = tab.get(LIST, headers=HX).content.decode()
+    assert page.count('id="notification-') == 8
+    assert "/acknowledge/" in page
 
 
 def test_an_empty_list_says_so(tab):

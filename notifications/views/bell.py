@@ -1,20 +1,22 @@
-"""The bell: its poll, its list, and marking read. State changes by POST only.
+"""The bell: its poll, its list, and opening. What else a reader does with a notification: ``acts.py``.
 
-The poll must stay at two queries (session, user with bell): it is the most frequent request of the whole house.
+The poll is the most frequent request of the whole house. Only one that finds a change comes here; it may cost the
+session with its user and bell, and one query more.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
+from collections.abc import Mapping
 
-from django.contrib import messages as notes
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext, ngettext
+from django.utils import timezone
+from django.utils.translation import ngettext
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from django_htmx.http import ptag, trigger_client_event
 
 from core.access import Can, get_or_404, require
@@ -23,6 +25,8 @@ from core.selectors import zone_of
 from notifications import inbox, links
 from notifications.models import BellState
 from notifications.views.days import by_today
+from notifications.views.inbox import opened
+from notifications.views.news import News, news_since
 
 LATEST = 10
 
@@ -41,17 +45,43 @@ def _tag(request: HttpRequest) -> str:
 @require_safe
 @cache_control(private=True, no_store=True)
 def bell(request: HttpRequest) -> HttpResponse:
-    """The poll. 304 while nothing has changed; else the count. The list is fetched only where somebody looks at it."""
+    """The poll. 304 while nothing has changed; else the count. The list is fetched only where somebody looks at it.
+
+    A page of somebody who has since left this browser to another gets 401, as after signing out: it may not show
+    the other's numbers.
+    """
     if not request.htmx:
         return redirect("notifications:inbox")
+    mine, theirs = _owner(_tag(request)), _owner(request.headers.get("HX-PTag", ""))
+    if len(theirs) == len(mine) and theirs != mine:
+        return HttpResponse(status=401)
     return _poll(request)
 
 
 @ptag(_tag)
 def _poll(request: HttpRequest) -> HttpResponse:
     shell = Shell(request)
-    unread_before = _count_in(request.headers.get("HX-PTag", ""))
-    return _count_response(request, shell.unread, shell.bell_tag, is_new=shell.unread > unread_before)
+    now = timezone.now()
+    since = _moment_in(request.headers.get("Bell-Since", ""), now)
+    grown_by = shell.unread - _count_in(request.headers.get("HX-PTag", ""))
+    news = news_since(request.user, since, grown_by=grown_by) if since is not None else News()
+    return _count_response(
+        request,
+        shell.unread,
+        shell.bell_tag,
+        news={
+            "new": news.is_any,
+            "toasts": [
+                {"kind": toast.kind, "text": toast.text, "critical": toast.is_critical} for toast in news.toasts
+            ],
+            "sound": news.has_sound,
+            "since": f"{now.timestamp():.6f}",
+        },
+    )
+
+
+def _owner(tag: str) -> str:
+    return tag.partition(".")[0]
 
 
 def _count_in(tag: str) -> int:
@@ -60,14 +90,21 @@ def _count_in(tag: str) -> int:
     return int(count) if count.isascii() and count.isdecimal() else 0
 
 
+def _moment_in(text: str, now: dt.datetime) -> dt.datetime | None:
+    """When the page's numbers were read, as we told it. To a page that does not say, nothing is new."""
+    seconds, _dot, rest = text.partition(".")
+    if not (seconds.isascii() and seconds.isdecimal() and len(seconds) <= 10 and (rest or "0").isdecimal()):
+        return None
+    return min(dt.datetime.fromtimestamp(float(text), dt.UTC), now)
+
+
 def act_response(
     request: HttpRequest, template: str = "notifications/partials/bell_update.html", **context: object
 ) -> HttpResponse:
     """To htmx after an act of the reader: the count as it is now. A ``template`` of its own includes that partial."""
     state = BellState.objects.filter(user=request.user).first()
     unread, version = (state.unread, state.version) if state is not None else (0, 0)
-    tag = bell_tag(request.user, version, unread)
-    return _count_response(request, unread, tag, is_new=False, template=template, **context)
+    return _count_response(request, unread, bell_tag(request.user, version, unread), template=template, **context)
 
 
 def _count_response(
@@ -75,16 +112,19 @@ def _count_response(
     unread: int,
     tag: str,
     *,
-    is_new: bool,
+    news: Mapping[str, object] | None = None,
     template: str = "notifications/partials/bell_update.html",
     **context: object,
 ) -> HttpResponse:
-    """The badge, and the event that tells title, icon and screen readers. The sentence names nobody."""
+    """The badge, and the event that tells the other tabs, title, icon and screen readers. The words name nobody."""
     response = render(request, template, {"unread": unread, **context})
-    sentence = ngettext(
-        "You have %(count)s unread notification.", "You have %(count)s unread notifications.", unread
-    ) % {"count": unread}
-    return trigger_client_event(response, "bell:count", {"n": unread, "tag": tag, "new": is_new, "sentence": sentence})
+    count = {"count": unread}
+    name = ngettext("Notifications, %(count)s unread", "Notifications, %(count)s unread", unread) % count
+    sentence = (
+        ngettext("You have %(count)s unread notification.", "You have %(count)s unread notifications.", unread) % count
+    )
+    detail = {"n": unread, "tag": tag, "name": name, "sentence": sentence, **(news or {"new": False})}
+    return trigger_client_event(response, "bell:count", detail)
 
 
 @require(Can.USE_BELL)
@@ -108,45 +148,4 @@ def open_notification(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         return SeeOther(address or reverse("notifications:open", args=[pk]))
     if address:
         return redirect(address)
-    return render(
-        request,
-        "notifications/notification_opened.html",
-        {
-            "notification": notification,
-            "is_gone": bool(notification.related_object_type),
-            "zone": zone_of(request.user),
-        },
-    )
-
-
-@require(Can.USE_BELL)
-@require_POST
-def read(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    get_or_404(inbox.for_user(request.user), pk)
-    inbox.mark_read(request.user, pk)
-    return _changed(request)
-
-
-@require(Can.USE_BELL)
-@require_POST
-def read_all(request: HttpRequest) -> HttpResponse:
-    count, _action = inbox.mark_all_read(request.user)
-    if not request.htmx:
-        notes.success(
-            request,
-            ngettext("%(count)s notification is marked as read.", "%(count)s notifications are marked as read.", count)
-            % {"count": count}
-            if count
-            else gettext("There was nothing unread."),
-        )
-    return _changed(request)
-
-
-def _changed(request: HttpRequest) -> HttpResponse:
-    """For htmx the new count (the lists on the page then refresh themselves); else back to the list."""
-    if request.htmx:
-        return act_response(request)
-    target = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
-        target = reverse("notifications:inbox")
-    return SeeOther(target)
+    return opened(request, notification)

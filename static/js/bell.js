@@ -1,95 +1,139 @@
-/* The bell: polls, counts, opens. No eval, so it runs under script-src 'self'.
-   #bell-feed asks (data-every, data-max in ms); the server answers 304, or the count with the event "bell:count". */
-(() => {
-  const byId = (id) => document.getElementById(id);
-  const feed = byId("bell-feed"), bell = byId("bell"), panel = byId("bell-panel"), wrap = byId("bell-wrap");
-  if (!feed || !window.htmx) return;
+/* The bell: polls, and tells what came of it to this page and to the other tabs. No eval: it runs under script-src 'self'.
 
-  // --- the poll ---------------------------------------------------------------------------------------------------
-  const every = Number(feed.dataset.every), longest = Number(feed.dataset.max);
-  let wait = every, timer = 0, isStopped = false, isBusy = false;
-  // ±10 % spreads the tabs of a clinic that opens at eight.
-  const plan = (ms) => { clearTimeout(timer); if (!isStopped && !document.hidden) timer = setTimeout(ask, ms * (0.9 + Math.random() * 0.2)); };
+   #bell-feed asks (its data-… are in ms); the server answers 304, or the count with the event "bell:count". Any answer
+   to a form may carry that event too, or HX-Trigger: bell:refresh. Of all tabs of the browser one asks (bell-tabs.js);
+   the others hear from it. Other files: bell-signs.js shows, bell-panel.js opens. */
+(() => {
+  const feed = document.getElementById("bell-feed");
+  if (!feed || !window.htmx) return;
+  const ms = (name) => Number(feed.dataset[name]);
+  const owner = feed.getAttribute("hx-ptag").split(".")[0];
+  const born = Date.now();
+
+  // What this page knows. tag: "whose.version.count"; since: when the server read it.
+  const known = {
+    tag: feed.getAttribute("hx-ptag"),
+    since: feed.dataset.since,
+    n: Number(feed.dataset.unread),
+    name: document.querySelector("#bell-count .vh").textContent,
+  };
+  const version = (tag) => Number(tag.split(".")[1]);
+
+  // --- when to ask --------------------------------------------------------------------------------------------------
+  let wait = ms("every"), answeredAt = Date.now(), askedAt = 0, timer = 0, isBusy = false, isStopped = false;
+  const plan = (pause) => {
+    clearTimeout(timer);
+    if (tabs.isLeader && !isStopped && navigator.onLine) timer = setTimeout(ask, pause);
+  };
+  // From the last answer that any tab got. ±10 % spreads the browsers of a clinic that opens at eight.
+  const next = () => {
+    const pace = Math.max(wait, document.hidden ? ms("everyHidden") : ms("every")) * (0.9 + Math.random() * 0.2);
+    plan(Math.min(pace, Math.max(0, pace - (Date.now() - answeredAt))));
+  };
   const ask = () => {
-    if (isBusy || isStopped || document.hidden) return;
+    if (!tabs.isLeader) { tabs.send("refresh"); return; }
+    if (isBusy || isStopped || !navigator.onLine) return;
     isBusy = true;
+    askedAt = Date.now();
     htmx.trigger(feed, "bell:poll");
   };
-  // The extension learns the page's tag a moment after the page is there; a poll in that moment must carry it too.
-  document.addEventListener("htmx:config:request", (event) => {
-    const { ctx } = event.detail;
-    if (ctx.sourceElement === feed) ctx.request.headers["HX-PTag"] ||= feed.getAttribute("hx-ptag");
-  });
-  const sessionEnded = () => {
+  const answered = (nextWait) => { wait = nextWait; answeredAt = Date.now(); };
+  const stop = () => {
     isStopped = true;
     clearTimeout(timer);
-    byId("session-bar").hidden = false;
+    tabs.stop();
+    document.getElementById("session-bar").hidden = false;
   };
-  document.addEventListener("htmx:finally:request", (event) => {
-    const { ctx } = event.detail, status = ctx.response?.status ?? 0;
-    if (status === 401) sessionEnded();
+  const sessionEnded = (at) => { tabs.send("ended", { at }); stop(); };
+
+  // What the page knows, not what it was loaded with: another tab may have asked since.
+  document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
     if (ctx.sourceElement !== feed) return;
-    isBusy = false;
-    if (status === 403) sessionEnded();
+    ctx.request.headers["HX-PTag"] = known.tag;
+    ctx.request.headers["Bell-Since"] = known.since;
+  });
+  document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+    const status = ctx.response?.status ?? 0, isPoll = ctx.sourceElement === feed;
+    if (isPoll) isBusy = false;
+    if (isStopped) return;
+    if (status === 401 || (isPoll && status === 403)) { sessionEnded(isPoll ? askedAt : Date.now()); return; }
+    if (!isPoll) return;
     // No answer or a broken server: twice as long each time, what is on the page stays.
-    wait = status >= 200 && status < 400 ? every : Math.min(wait * 2, longest);
-    plan(wait);
+    answered(status >= 200 && status < 400 ? ms("every") : Math.min(wait * 2, ms("max")));
+    tabs.send("answered", { wait });
+    next();
   });
   document.addEventListener("visibilitychange", () => {
-    clearTimeout(timer);
-    if (!document.hidden) { wait = every; ask(); }
+    if (!document.hidden && isStale) { isStale = false; refreshLists(); }
+    next();
   });
-  // Any answer may say HX-Trigger: bell:refresh.
-  document.body.addEventListener("bell:refresh", () => { wait = every; ask(); });
+  // Back on the net all browsers of the house are back at once: each waits a little, and asks once.
+  addEventListener("offline", () => clearTimeout(timer));
+  addEventListener("online", () => { wait = ms("every"); plan(Math.random() * ms("reconnect")); });
+  document.body.addEventListener("bell:refresh", () => { wait = ms("every"); ask(); });
 
-  // --- the count --------------------------------------------------------------------------------------------------
-  const title = document.title, icon = byId("favicon");
-  let shown = 0;
-  const show = (count) => {
-    shown = count;
-    document.title = count ? `(${count > 99 ? "99+" : count}) ${title}` : title;
-    icon.href = count ? icon.dataset.dot : icon.dataset.plain;
-    document.querySelectorAll("[data-if-unread]").forEach((part) => { part.hidden = !count; });
-    if (navigator.setAppBadge) (count ? navigator.setAppBadge(count) : navigator.clearAppBadge()).catch(() => {});
-  };
-  document.body.addEventListener("bell:count", (event) => {
-    const { n, new: isNew, sentence } = event.detail;
-    // The page's own number decides too: an answer to a poll that carried no tag is no news.
-    if (isNew && n > shown) byId("bell-live").textContent = sentence;
-    show(n);
+  // --- what came of it ----------------------------------------------------------------------------------------------
+  let isStale = false, takenAt = 0;
+  const panel = bellPanel({ onOpen: bellSigns.closeUsual });
+  const refreshLists = () => {
     htmx.trigger(document.body, "bell:changed");
-    if (!panel.hidden) htmx.trigger(byId("bell-list"), "bell:list");
-  });
-  show(Number(feed.dataset.unread));
-
-  // --- the panel: a disclosure. Esc closes and gives the focus back, a click or a step elsewhere closes. -------------
-  bell.setAttribute("role", "button");
-  bell.setAttribute("aria-expanded", "false");
-  bell.setAttribute("aria-controls", panel.id);
-  const open = () => {
-    panel.hidden = false;
-    bell.setAttribute("aria-expanded", "true");
-    htmx.trigger(byId("bell-list"), "bell:list");
-    (panel.querySelector("form:not([hidden]) button") || byId("bell-list")).focus();
+    panel.refresh();
   };
-  const close = (givesFocusBack) => {
-    panel.hidden = true;
-    bell.setAttribute("aria-expanded", "false");
-    if (givesFocusBack) bell.focus();
+  const take = ({ tag, since, n, name }) => {
+    const isOther = tag !== known.tag || n !== known.n;
+    takenAt = Date.now();
+    Object.assign(known, { tag, n, name }, since && { since });
+    feed.setAttribute("hx-ptag", tag);
+    bellSigns.show(n, name);
+    // A page that nobody sees fetches its lists when somebody does.
+    if (isOther && document.hidden) isStale = true;
+    else if (isOther) refreshLists();
   };
-  bell.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;    // a new tab with the page, as links do
-    event.preventDefault();
-    if (panel.hidden) open(); else close(true);
-  });
-  bell.addEventListener("keydown", (event) => { if (event.key === " ") { event.preventDefault(); bell.click(); } });
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !panel.hidden) close(true); });
-  document.addEventListener("click", (event) => { if (!panel.hidden && event.target.isConnected && !wrap.contains(event.target)) close(false); });
-  wrap.addEventListener("focusout", (event) => { if (event.relatedTarget && !wrap.contains(event.relatedTarget)) close(false); });
-  // The button just pressed may be gone from the new list; the focus must not fall out of the panel.
-  document.addEventListener("htmx:after:swap", () => {
-    if (!panel.hidden && (document.activeElement === document.body || !document.activeElement.checkVisibility())) byId("bell-list").focus();
+  const present = ({ sentence, toasts, sound }) => {
+    bellSigns.say(sentence);
+    if (sound) bellSigns.sound();
+    toasts.filter((toast) => toast.critical || !panel.isOpen).forEach((toast) => bellSigns.toast(toast, panel.open));
+  };
+  // An act changes the bell by one step. By more: something else came with it, and the next poll shall tell of that.
+  const isOneStep = (tag) => version(tag) <= version(known.tag) + 1;
+  const takeAct = (said) => {
+    if (isOneStep(said.tag)) take(said);
+    else { take({ ...said, tag: known.tag }); ask(); }
+  };
+
+  document.body.addEventListener("bell:count", ({ detail }) => {
+    if (isStopped || detail.tag.split(".")[0] !== owner) return;
+    if (!detail.since) { tabs.send("act", detail); takeAct(detail); return; }
+    // An act was answered while this was on its way.
+    if (version(detail.tag) < version(known.tag) && takenAt > askedAt) return;
+    const isSeen = !document.hidden, isNews = detail.new && detail.tag !== known.tag;
+    take(detail);
+    tabs.send("count", { ...detail, isShown: isSeen });
+    if (isNews && isSeen) present(detail);
   });
 
-  plan(every);
+  const HEARD = {
+    // The answer to another tab's poll. If that tab is not seen and this one is, this one tells of it.
+    count: (said) => {
+      if (version(said.tag) < version(known.tag)) return;
+      const isNews = said.new && said.tag !== known.tag;
+      take(said);
+      if (isNews && !said.isShown && !document.hidden) present(said);
+    },
+    act: (said) => { if (version(said.tag) >= version(known.tag)) takeAct(said); },
+    // A page that was just loaded has fresh numbers, or wants them.
+    hello: (said) => {
+      if (version(said.tag) >= version(known.tag)) take(said);
+      else if (tabs.isLeader) tabs.send("count", known);
+    },
+    answered: (said) => { answered(said.wait); },
+    refresh: () => { if (tabs.isLeader) { wait = ms("every"); ask(); } },
+    // Of pages that were loaded before that request; a later one has a session of its own.
+    ended: ({ at }) => { if (born < at) stop(); },
+  };
+  const tabs = bellTabs(`bell:${owner}`, { lead: () => next(), hear: (kind, said) => HEARD[kind](said) });
+
+  bellSigns.show(known.n, known.name);
+  tabs.start();
+  tabs.send("hello", known);
 })();
