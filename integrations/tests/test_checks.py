@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as live_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 
+from core.management.commands.demo import demo_push_key
 from core.production import refuse_unsafe_production, unsafe_settings
 from integrations import checks
 
@@ -133,3 +137,50 @@ def test_a_client_that_is_led_to_this_machine_can_call_back_to_it(settings: Any)
     assert checks.check_public_address() != []
     settings.TWILIO_API_BASE_URL = "http://127.0.0.1:9000"
     assert checks.check_public_address() == []
+
+
+def push_errors() -> set[str]:
+    return {str(error.id) for error in checks.check_push()}
+
+
+GOOD_KEY = "hD3hmmB_FEaF7uaAREgdGCx3I1qQXgZvv8nXM65c8Ck"
+
+
+@pytest.mark.parametrize(
+    ("key", "subject", "wrong"),
+    [
+        ("", "", set()),
+        (GOOD_KEY, "mailto:it@clinic.example", set()),
+        (GOOD_KEY, "https://clinic.example", set()),
+        (GOOD_KEY, "", {"agdar.E006"}),
+        ("", "mailto:it@clinic.example", {"agdar.E006"}),
+        ("too-short", "mailto:it@clinic.example", {"agdar.E007"}),
+        ("not base64 at all!", "mailto:it@clinic.example", {"agdar.E007"}),
+        ("A" * 43, "mailto:it@clinic.example", {"agdar.E007"}),
+        (GOOD_KEY, "it@clinic.example", {"agdar.E008"}),
+    ],
+)
+def test_browser_push_is_set_up_wholly_or_off(settings: Any, key: str, subject: str, wrong: set[str]) -> None:
+    settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = key, subject
+    assert push_errors() == wrong
+
+
+def test_a_push_service_is_a_host_and_only_a_double_an_origin(settings: Any) -> None:
+    settings.PUSH_HOSTS = ["fcm.googleapis.com", "http://127.0.0.1:9100"]
+    assert push_errors() == set()
+    settings.PUSH_HOSTS = ["http://push.example"]
+    assert push_errors() == {"agdar.E009"}
+
+
+def test_the_command_makes_a_key_that_passes(settings: Any) -> None:
+    out = StringIO()
+    call_command("make_vapid_keys", "--subject=mailto:it@clinic.example", stdout=out)
+    lines = dict(line.split("=", 1) for line in out.getvalue().split())
+    settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = lines["VAPID_PRIVATE_KEY"], lines["VAPID_SUBJECT"]
+    assert push_errors() == set()
+
+
+def test_the_demo_makes_its_own_key_once(tmp_path: Path) -> None:
+    first = demo_push_key(tmp_path)
+    assert demo_push_key(tmp_path) == first
+    assert (tmp_path / "vapid.key").stat().st_mode & 0o077 == 0
