@@ -51,7 +51,7 @@ class NavGroup:
     items: list[NavItem]
 
 
-_INBOX = Entry("notifications:inbox", "bell", _("Notifications"))
+_INBOX = Entry("notifications:inbox", "bell", _("Notifications"), ("notifications:preferences",))
 _DESK = (
     (
         _("Overview"),
@@ -87,9 +87,7 @@ _ADMIN = (
         _("Team"),
         (
             Entry("notifications:team", "users-group", _("Team and alerts"), ("notifications:team_",)),
-            Entry(
-                "notifications:announcements", "speakerphone", _("Announcements"), ("notifications:announcement_",)
-            ),
+            Entry("notifications:announcements", "speakerphone", _("Announcements"), ("notifications:announcement_",)),
         ),
     ),
 )
@@ -182,6 +180,11 @@ class Shell:
     def can(self) -> dict[str, bool]:
         """``{% if shell.can.see_patients %}``"""
         return {str(capability): self.user is not None and allows(self.user, capability) for capability in Can}
+
+    @cached_property
+    def has_preferences(self) -> bool:
+        """Staff choose what they are told; a patient's choices stand in their file."""
+        return self.user is not None and allows(self.user, Can.USE_BELL) and self.user.role != Role.PATIENT
 
     # --- bell --------------------------------------------------------------------------------------------------------
     @cached_property
