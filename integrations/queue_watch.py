@@ -47,7 +47,7 @@ _SIGNS = ("sweeper", "sweeper-since")
 def watch() -> int:
     """Begins and ends the incidents of what waits. Returns how many began."""
     now = timezone.now()
-    since = _sweeping_since(now)
+    since = sweeping_since(now)
     troubles = list(incidents.open_ones(*incidents.OF_PROVIDERS))
     began = 0
     tenants = active_tenant_ids()
@@ -62,7 +62,7 @@ def watch() -> int:
     return began
 
 
-def _sweeping_since(now: dt.datetime) -> dt.datetime:
+def sweeping_since(now: dt.datetime) -> dt.datetime:
     """Since when the sweeper has run without a gap."""
     signs = dict(Heartbeat.objects.filter(name__in=_SIGNS).values_list("name", "at"))
     last, since = (signs.get(name) for name in _SIGNS)

@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from conftest import Clinic
@@ -31,7 +32,7 @@ from integrations.tests.test_breaker import (
     two,
 )
 from notifications import alerts, lifecycle, links
-from notifications.models import Message, Notification, NotificationEvent
+from notifications.models import Escalation, Message, Notification, NotificationEvent
 from notifications.states import Reason, Status
 
 __all__ = ["alone", "clock", "two"]
@@ -313,6 +314,99 @@ def test_messages_refused_for_other_reasons_are_not_in_the_summary(clinic: Clini
 def test_no_message_no_incident(clinic: Clinic) -> None:
     incidents.note_expired(clinic.tenant.pk, 0)
     assert not Incident.objects.exists()
+
+
+# --- Critical, and closed when it ends -------------------------------------------------------------------------------
+
+
+def test_the_beginning_is_critical_and_says_when_it_is_over_in_every_clinic(
+    clinic: Clinic, other_clinic: Clinic, alone: None, clock: Clock
+) -> None:
+    report(*[HUNG] * 5)
+    for house in (clinic, other_clinic):
+        (began,) = bells(house)
+        assert (began.category, began.is_critical, began.resolved_at) == ("SYSTEM", True, None)
+        assert began.needs_acknowledgement
+    # Suspended since: its people are told no news, but what they were told of is over.
+    other_clinic.tenant.is_active = False
+    other_clinic.tenant.save(update_fields=["is_active"])
+    assert incidents.end(Incident.objects.get(), at=timezone.now())
+    assert bells(clinic)[0].resolved_at is not None
+    assert [(bell.category, bell.is_critical) for bell in bells(clinic)] == [("SYSTEM", True), ("SYSTEM", False)]
+    (left,) = bells(other_clinic)
+    assert left.resolved_at is not None
+    with tenant_scope(clinic.tenant.pk):
+        assert not Escalation.objects.filter(status="OPEN").exists()
+
+
+def test_an_end_that_is_undone_leaves_the_alert_open(clinic: Clinic, alone: None, clock: Clock) -> None:
+    report(*[HUNG] * 5)
+    bells(clinic)
+    with transaction.atomic():
+        assert incidents.end(Incident.objects.get(), at=timezone.now())
+        transaction.set_rollback(True)
+    assert Incident.objects.get().ended_at is None
+    assert bells(clinic)[0].resolved_at is None
+
+
+def test_a_bell_that_was_rung_after_the_end_is_closed_as_well(clinic: Clinic, alone: None, clock: Clock) -> None:
+    down_and_up(clock)
+    began, _over = bells(clinic)
+    assert began.resolved_at is None, "its fan-out was held up"
+    assert incidents.resolve_told_late() == 1
+    assert incidents.resolve_told_late() == 0
+    began.refresh_from_db()
+    assert not began.needs_acknowledgement
+
+
+def test_the_summary_of_late_messages_stays_until_somebody_answers(clinic: Clinic, clock: Clock) -> None:
+    late_message(clinic)
+    incidents.note_expired(clinic.tenant.pk, 1)
+    clock.on(minutes=2)
+    incidents.close_quiet()
+    (summary,) = bells(clinic)
+    incidents.resolve_told_late()
+    summary.refresh_from_db()
+    assert summary.needs_acknowledgement, "people have not been told, and somebody has to call them"
+
+
+# --- Our settings ----------------------------------------------------------------------------------------------------
+
+
+def refused(clinic: Clinic, *, code: str = "21408", detail: str = "It answers too slowly.") -> None:
+    incidents.note_refused_by_settings(clinic.tenant.pk, channel="SMS", code=code, detail=detail)
+
+
+def test_refusals_because_of_our_settings_are_one_incident_for_each_code_until_none_has_come_for_an_hour(
+    clinic: Clinic, other_clinic: Clinic, clock: Clock
+) -> None:
+    for _ in range(5):
+        refused(clinic)
+        refused(clinic, code="21610")
+        clock.on(minutes=50)
+        assert incidents.close_mended() == 0
+    assert [bell.title for bell in bells(clinic)] == ["SMS messages: some are refused"] * 2
+    clock.on(minutes=10)
+    assert incidents.close_mended() == 2
+    told = bells(clinic)
+    assert [bell.title for bell in told[2:]] == ["SMS messages: no more are refused"] * 2
+    assert all(bell.resolved_at for bell in told[:2])
+    assert bells(other_clinic) == []
+
+
+def test_a_channel_that_is_not_set_up_is_told_until_it_is(
+    clinic: Clinic, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sms_providers, "providers_for", lambda channel: [])
+    refused(clinic, code=Reason.CHANNEL_DISABLED, detail="")
+    clock.on(days=1)
+    assert incidents.close_mended() == 0
+    monkeypatch.setattr(sms_providers, "providers_for", lambda channel: [FakeProvider()])
+    assert incidents.close_mended() == 1
+    assert [bell.title for bell in bells(clinic)] == [
+        "SMS messages are not being sent",
+        "SMS messages: no more are refused",
+    ]
 
 
 # --- Where the bell leads --------------------------------------------------------------------------------------------

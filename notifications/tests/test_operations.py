@@ -159,6 +159,15 @@ def test_silent_workers_are_the_first_thing_to_know(clinic: Clinic) -> None:
     assert text.count("Never started") == 2
 
 
+def test_a_silent_clock_is_not_taken_for_silent_workers(clinic: Clinic) -> None:
+    seen = timezone.now() - 5 * MINUTE
+    Heartbeat.objects.update_or_create(name="beat", defaults={"at": seen})
+    Heartbeat.objects.filter(name="worker").update(at=seen - dt.timedelta(seconds=9))
+    text = page(clinic)
+    assert f"the clock of the system has been silent since {clock(clinic, seen)}." in text
+    assert "Nothing is being sent" not in text
+
+
 def test_the_numbers_lead_to_the_messages(clinic: Clinic) -> None:
     row = message(clinic, Status.UNCONFIRMED, next_check_at=timezone.now())
     call(row, Outcome.TRANSIENT, took=1240)
@@ -183,6 +192,28 @@ def test_incidents_and_limits_are_put_into_words(clinic: Clinic) -> None:
     assert "14 messages could no longer be of use and were not sent." in text
     assert "2026-01-01" not in text
     assert "10 a second" in text
+
+
+def test_incidents_of_our_own_are_put_into_words(clinic: Clinic) -> None:
+    ours = {"provider": "", "channel": "", "tenant": clinic.tenant}
+    incident(**ours, kind=Incident.Kind.QUEUE, sender=Lane.URGENT.name)
+    incident(**ours, kind=Incident.Kind.EVENTS)
+    incident(provider="", channel="", kind=Incident.Kind.BEAT)
+    incident(
+        **ours | {"channel": Channel.SMS},
+        kind=Incident.Kind.SETTINGS,
+        sender="21408",
+        detail="Refused.",
+        code="2026-01-01",
+    )
+    text = page(clinic)
+    assert "Messages wait too long · Urgent" in text
+    assert "Messages waited although the providers were working." in text
+    assert "What had happened was told late, or not to everybody." in text
+    assert "Reminders, next tries and other work at its time had to wait." in text
+    assert "Messages refused because of our settings · SMS" in text
+    assert "Refused (code 21408)." in text
+    assert "2026-01-01" not in text
 
 
 def test_without_a_provider_the_page_says_that_too(clinic: Clinic, settings: Any) -> None:
