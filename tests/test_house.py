@@ -101,7 +101,18 @@ def test_the_public_routes_are_these() -> None:
     for path in public:
         assert path.startswith(
             # "c/" is the patient's link, with or without a slash at its end
-            ("healthz", "readyz", "sign-in", "language", "c/", "webhooks/", "sandbox/", "sign-out")
+            # and the worker is the same script for everybody, asked for by browsers on their own
+            (
+                "healthz",
+                "readyz",
+                "sign-in",
+                "language",
+                "c/",
+                "webhooks/",
+                "sandbox/",
+                "sign-out",
+                "notifications/push/worker.js",
+            )
         ), path
 
 

@@ -103,6 +103,8 @@ def rows(clinic: Clinic, visit: Appointment) -> dict[str, dict[str, object]]:
         "notifications:holiday_remove": holiday.pk,
         "notifications:read": notification.pk,
         "notifications:open": notification.pk,
+        # The acts on a notification.
+        "notifications:": notification.pk,
     }
 
     def arguments(route: str) -> dict[str, object]:
