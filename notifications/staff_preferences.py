@@ -105,6 +105,12 @@ def zone_of(preference: StaffPreference, location: Location | None) -> zoneinfo.
     return zoneinfo.ZoneInfo(preference.timezone or (location.timezone if location else settings.TIME_ZONE))
 
 
+def weekend_of(location: Location | None) -> list[int]:
+    """Weekday numbers, Monday is 0. Who works nowhere in particular has the usual weekend."""
+    days: list[int] = (location or Location()).weekend
+    return days
+
+
 def holidays_near(now: dt.datetime) -> QuerySet[Holiday]:
     """The holidays that quiet time can meet from ``now`` on, of every location."""
     day = now.date()
@@ -114,12 +120,11 @@ def holidays_near(now: dt.datetime) -> QuerySet[Holiday]:
 def schedule_of(preference: StaffPreference, location: Location | None, holidays: Iterable[Holiday]) -> Schedule:
     """The person's quiet times; of ``holidays`` those count that are everywhere or at the location."""
     place = location.pk if location is not None else None
-    weekend = location.weekend if location is not None else Location._meta.get_field("weekend").get_default()
     return Schedule(
         zone=zone_of(preference, location),
         window=_window(preference.quiet_starts, preference.quiet_ends),
         ramadan_window=_window(preference.ramadan_quiet_starts, preference.ramadan_quiet_ends),
-        weekdays=frozenset(weekend) if preference.is_quiet_on_weekends else frozenset(),
+        weekdays=frozenset(weekend_of(location)) if preference.is_quiet_on_weekends else frozenset(),
         holidays=tuple(
             (one.first_day, one.last_day) for one in holidays if one.location_id is None or one.location_id == place
         )
@@ -250,6 +255,11 @@ def _habits_of(user_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Habits]:
     }
 
 
+def ways_set_up(user: User) -> frozenset[str]:
+    """PUSH and CHAT, as far as the person has a browser or a channel of their own for it."""
+    return _ways_of([user.pk]).get(user.pk, _NOTHING)
+
+
 def _ways_of(user_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, frozenset[str]]:
     """User id → PUSH and CHAT, as far as the person has set them up. One query."""
     browsers = PushSubscription.objects.all()
@@ -318,13 +328,20 @@ def _merged(stored: Mapping[str, Sequence[str]], given: Mapping[str, Iterable[st
     }
 
 
+def window_refusal(starts: dt.time | None, ends: dt.time | None) -> DomainError | None:
+    """Why these are no window (both empty: none is wished), or None."""
+    if (starts is None) != (ends is None):
+        return DomainError(_("Give both times, or neither."), code="half_a_window")
+    if starts is not None and starts == ends:
+        return DomainError(_("The quiet time begins and ends at the same minute."), code="empty_window")
+    return None
+
+
 def _check(preference: StaffPreference) -> None:
     for start, end in WINDOWS:
-        starts, ends = getattr(preference, start), getattr(preference, end)
-        if (starts is None) != (ends is None):
-            raise DomainError(_("Give both times, or neither."), code="half_a_window")
-        if starts is not None and starts == ends:
-            raise DomainError(_("The quiet time begins and ends at the same minute."), code="empty_window")
+        refusal = window_refusal(getattr(preference, start), getattr(preference, end))
+        if refusal is not None:
+            raise refusal
     try:
         if preference.timezone:
             validate_zone(preference.timezone)
