@@ -29,7 +29,11 @@ NAMES = {
     "receipts": True,
     "bulk_create": True,
     "worker_memory": True,
+    "bell_poll": True,
     "bell_counter": True,
+    "bell_dropdown": True,
+    "notify_many": True,
+    "inbox_page": True,
 }
 
 
