@@ -85,6 +85,7 @@ EVENT_ICONS = (
     ("billing.", "receipt"),
     ("results.", "flask"),
     ("message.", "message-circle"),
+    ("staff.announcement", "speakerphone"),
 )
 
 _CURRENCIES = {"SAR": _("SAR")}
