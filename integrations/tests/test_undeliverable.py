@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import uuid
 from typing import Any
@@ -370,8 +371,14 @@ def test_two_copies_that_fail_at_the_same_moment_are_told_once(
     Message.objects.filter(event=event).delete()
     for round_ in range(10):
         NotificationEvent.objects.filter(key=undeliverable.KEY).delete()
-        copies = [queue(clinic, event=event, dedupe_key=f"{round_}-{n}") for n in range(2)]
-        Message.objects.filter(pk__in=[copy.pk for copy in copies]).update(status=Status.SENDING)
-        at_once(2, lambda n, copies=copies: lifecycle.move(copies[n].pk, Status.BOUNCED))  # type: ignore[misc]
+        ids = [queue(clinic, event=event, dedupe_key=f"{round_}-{n}").pk for n in range(2)]
+        Message.objects.filter(pk__in=ids).update(status=Status.SENDING)
+        # Without the lock on their event each would take the other for under way, and nobody would be told.
+        assert at_once(2, functools.partial(_bounce, clinic, ids)) == [True, True]
         assert len(events()) == 1
         Message.objects.filter(event=event).delete()
+
+
+def _bounce(clinic: Clinic, ids: list[uuid.UUID], place: int) -> bool:
+    with tenant_scope(clinic.tenant.pk):
+        return lifecycle.move(ids[place], Status.BOUNCED)
