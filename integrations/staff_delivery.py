@@ -16,9 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.utils import timezone
 
+from core.models import Tenant
 from core.queueing import ring
 from core.tenancy import tenant_scope
 from integrations import chat_targets, push, staff_words
@@ -27,7 +29,13 @@ from integrations.outbox import Origin
 from integrations.push import Result
 from notifications import chat, registry, staff_outbox, staff_preferences
 from notifications import push as browsers
-from notifications.models import Escalation, NotificationDelivery, PushSubscription, StaffPreference
+from notifications.models import (
+    Escalation,
+    NotificationDelivery,
+    NotificationEvent,
+    PushSubscription,
+    StaffPreference,
+)
 from notifications.staff_outbox import TEAM_STEP, Claim, LostClaim
 from notifications.states import DeliveryStatus, DropReason, EscalationStatus, StaffChannel
 
@@ -77,6 +85,9 @@ def send_due(tenant_id: uuid.UUID) -> dict[str, int]:
     """Sends what is due to the staff of a tenant. Safe to run twice at once. Returns counts of rows."""
     counts: Counter[str] = Counter()
     began = timezone.now()
+    if not Tenant.objects.filter(pk=tenant_id, is_active=True).exists():
+        # A ring from before the clinic group was suspended. Its rows wait, and are checked again when it is back.
+        return {}
     with tenant_scope(tenant_id):
         counts["settled"] = staff_outbox.settle_orphans()
         while timezone.now() - began < TURN:
@@ -191,11 +202,16 @@ def _is_dealt_with(row: NotificationDelivery) -> bool:
 def _void_events(rows: Iterable[NotificationDelivery]) -> set[uuid.UUID]:
     """The events among them that no longer hold: a visit that moved, was called off."""
     events = {row.notification.event_id: row.notification.event for row in rows}
-    return {
-        event.pk
-        for event in events.values()
-        if event is not None and registry.get(event.key).refusal_now(event) is not None
-    }
+    return {event.pk for event in events.values() if event is not None and _is_void(event)}
+
+
+def _is_void(event: NotificationEvent) -> bool:
+    """Also when what it was about is gone: one such event must not stop the others."""
+    try:
+        return registry.get(event.key).refusal_now(event) is not None
+    except (KeyError, ObjectDoesNotExist) as error:
+        log.warning("staff_event_unknown", event_id=str(event.pk), error=type(error).__name__)
+        return True
 
 
 # --- email -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import email
+import email.policy
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,23 +15,35 @@ from conftest import Clinic
 from core.models import User
 from core.tenancy import tenant_scope
 from integrations import staff_delivery
+from integrations.delivery import deliver
 from integrations.providers.letter import html
 from integrations.sms_providers import Outgoing
 from integrations.tests.http_double import Answer, Double, double
 from integrations.tests.push_service import Browser, browser, push_service
+from integrations.tests.smtp_server import MailServer
 from integrations.tests.test_chat_targets import SLACK, slack
 from notifications import chat, inbox, staff_outbox
 from notifications import push as browsers
 from notifications.models import (
     ChatTarget,
+    Escalation,
     Message,
     Notification,
     NotificationDelivery,
+    NotificationEvent,
     PushSubscription,
     StaffPreference,
 )
 from notifications.staff_outbox import Wish
-from notifications.states import Category, DeliveryStatus, DropReason, NotificationType, StaffChannel, Status
+from notifications.states import (
+    Category,
+    DeliveryStatus,
+    DropReason,
+    EscalationStatus,
+    NotificationType,
+    StaffChannel,
+    Status,
+)
 
 __all__ = ["browser", "double", "push_service", "slack"]
 
@@ -156,6 +171,34 @@ def test_a_crash_before_the_record_makes_no_second_email(clinic: Clinic, monkeyp
     assert only().status == DeliveryStatus.SENT
 
 
+@pytest.fixture
+def post_office(settings: Any) -> Iterator[MailServer]:
+    server = MailServer()
+    settings.EMAIL_PROVIDER, settings.EMAIL_URL = ["smtp"], f"smtp://127.0.0.1:{server.port}"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    yield server
+    server.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_summary_arrives_by_a_mail_server(clinic: Clinic, post_office: MailServer) -> None:
+    User.objects.filter(pk=clinic.admin.pk).update(language="ar")
+    for number in range(3):
+        wish(clinic, note(clinic.admin, title_ar=f"خبر {number}"), EMAIL, "digest")
+    sent(clinic)
+    assert deliver(Message.objects.get().pk)
+    (raw,) = post_office.mails
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    assert "3" in mail["Subject"]
+    assert mail["To"] == clinic.admin.email
+    parts = {part.get_content_type(): part.get_content() for part in mail.iter_parts()}
+    assert all(f"خبر {number}" in parts["text/plain"] for number in range(3))
+    assert 'dir="rtl"' in parts["text/html"]
+    sent(clinic)
+    assert len(post_office.mails) == 1
+
+
 # --- everything is checked again -------------------------------------------------------------------------------------
 
 
@@ -178,6 +221,35 @@ def test_what_was_dealt_with_in_the_bell_is_dropped(clinic: Clinic, change: dict
     assert (row.status, row.reason) == (DeliveryStatus.DROPPED, reason)
     assert row.finished_at is not None
     assert not Message.objects.exists()
+
+
+def test_a_suspended_clinic_sends_nothing_and_loses_nothing(clinic: Clinic) -> None:
+    wish(clinic, note(clinic.admin), EMAIL)
+    type(clinic.tenant).objects.filter(pk=clinic.tenant.pk).update(is_active=False)
+    assert sent(clinic) == {}
+    assert only().status == DeliveryStatus.PENDING
+
+
+def test_what_is_gone_is_no_news_and_stops_nobody_elses(clinic: Clinic) -> None:
+    event = NotificationEvent.objects.create(tenant=clinic.tenant, key="of.an.older.release", dedupe_key="x")
+    gone, fresh = note(clinic.admin, event=event), note(clinic.admin)
+    for one in (gone, fresh):
+        wish(clinic, one, EMAIL)
+    sent(clinic)
+    assert dict(NotificationDelivery.objects.values_list("notification", "reason")) == {
+        gone.pk: DropReason.NO_LONGER_TRUE,
+        fresh.pk: "",
+    }
+
+
+def test_an_alert_that_somebody_has_answered_goes_no_further(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staff_delivery, "_is_void", lambda _event: False)
+    event = NotificationEvent.objects.create(tenant=clinic.tenant, key="provider.down", dedupe_key="x")
+    one = note(clinic.admin, event=event)
+    Escalation.objects.create(tenant=clinic.tenant, event=event, status=EscalationStatus.STOPPED, due_at=timezone.now())
+    wish(clinic, one, EMAIL, step=1)
+    sent(clinic)
+    assert only().reason == DropReason.NO_LONGER_TRUE
 
 
 def test_who_has_left_gets_nothing(clinic: Clinic) -> None:
