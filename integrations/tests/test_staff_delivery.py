@@ -18,6 +18,7 @@ from integrations import staff_delivery
 from integrations.delivery import deliver
 from integrations.providers.letter import html
 from integrations.sms_providers import Outgoing
+from integrations.tasks import send_staff_deliveries_task
 from integrations.tests.http_double import Answer, Double, double
 from integrations.tests.push_service import Browser, browser, push_service
 from integrations.tests.smtp_server import MailServer
@@ -500,3 +501,17 @@ def test_one_clinics_rows_are_not_sent_for_another(clinic: Clinic, other_clinic:
     assert not any(sent(other_clinic).values())
     with tenant_scope(other_clinic.tenant.pk):
         assert not Message.objects.exists()
+
+
+# --- the doorbell ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_due_rings_for_its_clinic_and_the_clock_walks_all(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    published: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("core.queueing.publish", lambda task, *args, **_more: published.append((task.name, *args)))
+    with django_capture_on_commit_callbacks(execute=True):
+        wish(clinic, note(clinic.admin), EMAIL)
+    assert published == [(send_staff_deliveries_task.name, str(clinic.tenant.pk))]
+    assert send_staff_deliveries_task()["sent"] == 1
