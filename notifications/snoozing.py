@@ -66,7 +66,8 @@ class SnoozeForm(forms.Form):
     )
 
     def __init__(self, *args: Any, zone: zoneinfo.ZoneInfo, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # The page behind the dialog has a field of that name too.
+        super().__init__(*args, auto_id="snooze_%s", **kwargs)
         self._zone = zone
         self.choices = choices(zone)
         now = timezone.localtime(timezone.now(), zone)

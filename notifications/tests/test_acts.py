@@ -265,7 +265,7 @@ def test_a_time_that_cannot_be_is_refused_at_the_field(tab, row, typed, headers)
     page = response.content.decode()
     assert response.status_code == 422
     assert 'class="errorlist"' in page
-    assert 'href="#id_until"' in page
+    assert 'href="#snooze_until"' in page
     assert ("<html" in page) == (not headers)
     assert Notification.objects.get(pk=row.pk).snoozed_until is None
     if typed == "tomorrow":
