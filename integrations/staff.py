@@ -33,7 +33,7 @@ from notifications.models import (
 from notifications.registry import Bell, Delivery, EventType, Slot, Subject
 from notifications.staff_outbox import Wish
 from notifications.staff_preferences import Plan
-from notifications.states import Channel, EscalationStatus, StaffChannel, StopReason
+from notifications.states import Category, Channel, EscalationStatus, StaffChannel, StopReason
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +77,13 @@ def tell(
         ],
         useful_until=useful_until(event, bell, subject),
     )
+    if bell.category is Category.SYSTEM and new:
+        # Once for the whole clinic group, however many admins there are.
+        staff_outbox.enqueue_for_team(
+            tenant_id=event.tenant_id,
+            notification_ids=list(new.values()),
+            useful_until=useful_until(event, bell, subject),
+        )
     if bell.is_critical and new:
         escalation.start(
             event,

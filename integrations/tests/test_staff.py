@@ -17,9 +17,10 @@ from integrations import staff
 from integrations.fanout import process_event
 from integrations.outbox import Origin
 from integrations.tasks import staff_watch_task
-from notifications import default_words, inbox, registry
+from notifications import default_words, events, inbox, registry
 from notifications.models import (
     BellState,
+    ChatTarget,
     Escalation,
     Message,
     Notification,
@@ -187,6 +188,23 @@ def test_who_left_gets_nothing_and_the_admins_do(clinic: Clinic, visit: Appointm
     told = rows(arrive(clinic, visit))
     assert set(told) == {clinic.admin.email}
     assert told[clinic.admin.email].instead_of == clinic.provider
+
+
+def test_a_system_alert_goes_once_to_each_channel_of_the_clinic_however_many_admins(clinic: Clinic) -> None:
+    factories.UserFactory(tenant=clinic.tenant, role="ADMIN")
+    for name in ("ops", "desk"):
+        ChatTarget.objects.create(
+            tenant=clinic.tenant, name=name, kind="slack", url="https://hooks.slack.com/services/T00000000/B00000000/x"
+        )
+    words = {"title_en": "Down", "title_ar": "متوقف", "text_en": "Waits.", "text_ar": "ينتظر."}
+    events.record("system.alert", tenant_id=clinic.tenant.pk, dedupe="x", payload=words)
+    event = fan_out("system.alert")
+    assert Notification.objects.filter(event=event).count() == 2
+    lines = NotificationDelivery.objects.filter(channel=StaffChannel.CHAT, notification__event=event)
+    assert lines.count() == 2
+    NotificationEvent.objects.filter(pk=event.pk).update(processed_at=None)
+    process_event(event.tenant_id, event.pk)
+    assert lines.count() == 2
 
 
 # --- it goes further -------------------------------------------------------------------------------------------------
