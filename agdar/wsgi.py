@@ -38,9 +38,8 @@ class Door:
         finally:
             self.close_old_connections()
         if status is None:
-            environ[self.poll.ASKED] = True
-            return self.django(environ, start_response)
-        start_response(f"{status.value} {status.phrase}", [*self.poll.HEADERS[status].items()])
+            return self.django({**environ, self.poll.ASKED: True}, start_response)
+        start_response(f"{status.value} {status.phrase}", list(self.poll.HEADERS[status].items()))
         return []
 
 
