@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from core.demo_accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
+from core.management.commands.demo import demo_push_key
 from tests.processes import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,3 +188,9 @@ def test_no_network_for_pip_is_told(clone: Path) -> None:
 def test_the_scripts_are_plain_posix_shell() -> None:
     for name in ("bin/demo", "bin/test", "bin/bench", "bin/common.sh"):
         subprocess.run(["sh", "-n", str(ROOT / name)], check=True)
+
+
+def test_the_demo_makes_its_own_key_once(tmp_path: Path) -> None:
+    first = demo_push_key(tmp_path)
+    assert demo_push_key(tmp_path) == first
+    assert (tmp_path / "vapid.key").stat().st_mode & 0o077 == 0

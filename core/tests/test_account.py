@@ -177,7 +177,7 @@ DESK = [
 @pytest.mark.parametrize(
     ("who", "routes"),
     [
-        ("admin", [*DESK, "notifications:operations"]),
+        ("admin", [*DESK, "notifications:operations", "notifications:team", "notifications:announcements"]),
         ("front_desk", DESK),
         ("provider", ["core:home", "appointments:day", "notifications:inbox"]),
         ("patient_user", ["core:home", "notifications:inbox"]),

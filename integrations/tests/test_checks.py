@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from django.conf import settings as live_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
-from core.management.commands.demo import demo_push_key
 from core.production import refuse_unsafe_production, unsafe_settings
 from integrations import checks
 
@@ -178,9 +176,3 @@ def test_the_command_makes_a_key_that_passes(settings: Any) -> None:
     lines = dict(line.split("=", 1) for line in out.getvalue().split())
     settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = lines["VAPID_PRIVATE_KEY"], lines["VAPID_SUBJECT"]
     assert push_errors() == set()
-
-
-def test_the_demo_makes_its_own_key_once(tmp_path: Path) -> None:
-    first = demo_push_key(tmp_path)
-    assert demo_push_key(tmp_path) == first
-    assert (tmp_path / "vapid.key").stat().st_mode & 0o077 == 0
