@@ -205,7 +205,23 @@ def test_when_no_tab_is_seen_it_asks_rarely_but_does(clinic: Clinic, three: Tabs
     assert 2 <= sum(left.values()) <= 5
 
 
-def test_the_panels_own_pace_when_hidden_is_a_minute(three: Tabs):
+def test_only_what_is_critical_waits_for_somebody_to_look(clinic: Clinic, three: Tabs):
+    three.set(everyHidden=EVERY)
+    three.hide(three.all[2])
+    tell(clinic.provider, is_critical=True)
+    tell(clinic.provider, category=Category.SYSTEM)
+    for page in three.all:
+        expect(page.locator(".bell-n")).to_have_text("2")
+        expect(toasts(page)).to_have_count(0)
+    three.look_at(three.all[1])
+    expect(toasts(three.all[1])).to_have_count(1)
+    expect(toasts(three.all[1]).locator(".x-t")).to_have_text("Arrivals")
+    three.look_at(three.all[0])
+    three.all[0].wait_for_timeout(EVERY)
+    expect(toasts(three.all[0])).to_have_count(0)
+
+
+def test_the_bells_own_pace_when_hidden_is_a_minute(three: Tabs):
     assert three.all[0].locator("#bell-feed").get_attribute("data-every-hidden") == "60000"
     three.hide(three.all[2])
     assert sum(three.polls_within(6 * EVERY).values()) <= 1

@@ -65,6 +65,7 @@
   });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && isStale) { isStale = false; refreshLists(); }
+    if (!document.hidden) tellMissed();
     next();
   });
   // Back on the net all browsers of the house are back at once: each waits a little, and asks once.
@@ -85,6 +86,7 @@
     Object.assign(known, { tag, n, name }, since && { since });
     feed.setAttribute("hx-ptag", tag);
     bellSigns.show(n, name);
+    if (!n) missed = [];
     // A page that nobody sees fetches its lists when somebody does.
     if (isOther && document.hidden) isStale = true;
     else if (isOther) refreshLists();
@@ -93,6 +95,17 @@
     bellSigns.say(sentence);
     if (sound) bellSigns.sound();
     toasts.filter((toast) => toast.critical || !panel.isOpen).forEach((toast) => bellSigns.toast(toast, panel.open));
+  };
+  // What is critical and came while nobody looked waits for the first tab that is seen.
+  let missed = [];
+  const tellOrKeep = (said, isToldElsewhere) => {
+    if (isToldElsewhere) return;
+    if (!document.hidden) { present(said); tabs.send("told"); }
+    else missed = [...missed, ...said.toasts.filter((toast) => toast.critical)];
+  };
+  const tellMissed = () => {
+    missed.forEach((toast) => bellSigns.toast(toast, panel.open));
+    if (missed.length) { missed = []; tabs.send("told"); }
   };
   // An act changes the bell by one step. By more: something else came with it, and the next poll shall tell of that.
   const isOneStep = (tag) => version(tag) <= version(known.tag) + 1;
@@ -106,10 +119,10 @@
     if (!detail.since) { tabs.send("act", detail); takeAct(detail); return; }
     // An act was answered while this was on its way.
     if (version(detail.tag) < version(known.tag) && takenAt > askedAt) return;
-    const isSeen = !document.hidden, isNews = detail.new && detail.tag !== known.tag;
+    const isNews = detail.new && detail.tag !== known.tag;
     take(detail);
-    tabs.send("count", { ...detail, isShown: isSeen });
-    if (isNews && isSeen) present(detail);
+    tabs.send("count", { ...detail, isTold: !document.hidden });
+    if (isNews) tellOrKeep(detail, false);
   });
 
   const HEARD = {
@@ -118,8 +131,9 @@
       if (version(said.tag) < version(known.tag)) return;
       const isNews = said.new && said.tag !== known.tag;
       take(said);
-      if (isNews && !said.isShown && !document.hidden) present(said);
+      if (isNews) tellOrKeep(said, said.isTold);
     },
+    told: () => { missed = []; },
     act: (said) => { if (version(said.tag) >= version(known.tag)) takeAct(said); },
     // A page that was just loaded has fresh numbers, or wants them.
     hello: (said) => {
