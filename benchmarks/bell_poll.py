@@ -48,7 +48,7 @@ class Side:
 
 def run(folder: Path, size: int = SIZE) -> Iterator[Measure]:
     site = hq.Site.made_in(folder)
-    counts = [_request(hq.UNREAD_COUNT, key) for key in site.seed(size=size, users=USERS)]
+    counts = [request(hq.UNREAD_COUNT, key) for key in site.seed(size=size, users=USERS)]
     few = [_poll(key, tag) for key, tag in _seed_few(min(size, FEW))]
     staff = seed.found_staff(USERS)
     seed.fill(staff, size)
@@ -62,7 +62,7 @@ def run(folder: Path, size: int = SIZE) -> Iterator[Measure]:
         name = server.__name__
         with contextlib.ExitStack() as open_:
             theirs, inside, front, small = (
-                open_.enter_context(_web(folder, f"{side}-{name}", server, target, requests, status, site_))
+                open_.enter_context(web(folder, f"{side}-{name}", server, target, requests, status, site_))
                 for side, target, requests, status, site_ in (
                     ("hq", hq.WSGI, counts, "200", site),
                     ("inside", _INSIDE, idle, "304", None),
@@ -74,7 +74,7 @@ def run(folder: Path, size: int = SIZE) -> Iterator[Measure]:
             sides = (theirs, inside, front, small, told)
             for number in range(ROUNDS + 1):
                 for side in sides:
-                    _ask(folder, side, counts=number > 0)
+                    ask(folder, side, counts=number > 0)
         for side, goal in ((inside, GOAL_INSIDE), (front, GOAL_IN_FRONT if name == "granian" else None), (told, None)):
             label = side.name.partition("-")[0]
             yield Measure(f"bell_poll_{label}_{name}", side.rate, "/s", theirs.rate, goal, Goal.RATIO_AT_LEAST)
@@ -96,10 +96,10 @@ def _seed_few(size: int) -> list[tuple[str, str]]:
 
 
 def _poll(key: str, tag: str) -> bytes:
-    return _request(_POLL, key, "HX-Request: true", f"HX-PTag: {tag}")
+    return request(_POLL, key, "HX-Request: true", f"HX-PTag: {tag}")
 
 
-def _request(path: str, session_key: str, *more: str) -> bytes:
+def request(path: str, session_key: str, *more: str) -> bytes:
     """What a browser sends, without what no side looks at."""
     lines = [
         f"GET {path} HTTP/1.1",
@@ -114,7 +114,7 @@ def _request(path: str, session_key: str, *more: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _web(
+def web(
     folder: Path,
     name: str,
     server: Callable[[int, str], list[str]],
@@ -138,7 +138,7 @@ def _answers(folder: Path, side: Side) -> bool:
     return False
 
 
-def _ask(folder: Path, side: Side, *, counts: bool) -> None:
+def ask(folder: Path, side: Side, *, counts: bool) -> None:
     """One round; the first of them only makes warm."""
     told = _load(folder, side, SECONDS)
     if set(told["answers"]) - {side.expected} or (counts and not told["answers"]):
