@@ -350,6 +350,13 @@ def test_the_list_costs_as_little_whatever_is_in_it(clinic, me, tab, django_asse
     assert "/acknowledge/" in page
 
 
+def test_the_panel_leads_staff_to_their_preferences_and_patients_to_none(clinic, tab):
+    address = "/notifications/preferences/"
+    assert f'<a href="{address}">Preferences</a>' in tab.get("/notifications/inbox/").content.decode()
+    theirs = clinic.client(clinic.patient_user)
+    assert address not in theirs.get("/notifications/inbox/").content.decode()
+
+
 def test_an_empty_list_says_so(tab):
     assert "Nothing new" in tab.get(LIST, headers=HX).content.decode()
 
