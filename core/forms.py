@@ -15,6 +15,7 @@ from core.models.patient import Gender
 from core.selectors import western_digits
 from notifications.models import NotificationPreference
 from notifications.preferences import FIELDS as PREFERENCE_FIELDS
+from notifications.states import Channel
 
 
 class PhoneField(forms.CharField):
@@ -140,7 +141,7 @@ class GuardianForm(forms.Form):
         return data
 
 
-class PreferenceForm(forms.ModelForm):
+class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker only
     """What the patient wants to get, and how. ``cleaned_data`` goes to ``notifications.preferences``."""
 
     class Meta:
@@ -158,10 +159,14 @@ class PreferenceForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["preferred_language"].choices = [("", _("As in the patient's file")), *Language.choices]
-        self.fields["preferred_language"].label = _("Language of messages")
-        self.fields["preferred_language"].help_text = ""
-        self.fields["preferred_channel"].choices = NotificationPreference._meta.get_field("preferred_channel").choices
+        language, channel = self.fields["preferred_language"], self.fields["preferred_channel"]
+        assert isinstance(language, forms.ChoiceField)
+        assert isinstance(channel, forms.ChoiceField)
+        language.choices = [("", _("As in the patient's file")), *Language.choices]
+        language.label = _("Language of messages")
+        language.help_text = ""
+        # Without the empty choice that a model's field brings.
+        channel.choices = Channel.choices
         self.fields["marketing_enabled"].help_text = _("Only when the patient has agreed to it.")
 
     def channels(self) -> list[forms.BoundField]:

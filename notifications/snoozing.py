@@ -67,7 +67,7 @@ class SnoozeForm(forms.Form):
 
     def __init__(self, *args: Any, zone: zoneinfo.ZoneInfo, **kwargs: Any) -> None:
         # The page behind the dialog has a field of that name too.
-        super().__init__(*args, auto_id="snooze_%s", **kwargs)
+        super().__init__(*args, **{**kwargs, "auto_id": "snooze_%s"})
         self._zone = zone
         self.choices = choices(zone)
         now = timezone.localtime(timezone.now(), zone)
