@@ -68,6 +68,9 @@ def exhausted(row: Escalation) -> None:
 
 
 def _stop(rows: QuerySet[Escalation], reason: StopReason, by: User | None, action: uuid.UUID | None) -> int:
+    if action is None:
+        # For good: nobody takes back any more the reading that had stopped it before.
+        rows.filter(stopped_by_action__isnull=False).update(stopped_by_action=None)
     return rows.filter(status=EscalationStatus.OPEN).update(
         status=EscalationStatus.STOPPED,
         stop_reason=reason,

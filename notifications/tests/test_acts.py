@@ -6,6 +6,7 @@ import datetime as dt
 import html
 import json
 import re
+import uuid
 import zoneinfo
 
 import pytest
@@ -13,8 +14,10 @@ from django.test import Client
 from django.utils import timezone
 
 from core.errors import DomainError
-from notifications import inbox, snoozing, undoing
-from notifications.models import BellState, Notification
+from notifications import escalation, inbox, snoozing, undoing
+from notifications.inbox_writing import Note, Recipient
+from notifications.models import BellState, Escalation, Notification, NotificationEvent
+from notifications.states import EscalationStatus
 from tests import factories
 
 PAGE = "/notifications/inbox/"
@@ -348,11 +351,43 @@ def test_its_page_leads_where_the_reader_may_go_and_says_when_nothing_is_left(cl
 
 
 def test_many_of_a_group_come_in_pages(me, tab):
-    from notifications.inbox_writing import Note, Recipient
-
     for number in range(60):
         note = Note(title=f"Reply {number:02}", dedupe_key=str(number), group="g", fold_within=dt.timedelta(hours=1))
         inbox.notify_many(tenant_id=me.tenant_id, note=note, recipients=[Recipient(me.pk)])
     address = f"/notifications/{Notification.objects.get().pk}/"
     assert tab.get(address).content.decode().count('<li class="lr">') == 50
     assert tab.get(address, {"page": 2}).content.decode().count('<li class="lr">') == 10
+
+
+# --- undo and what goes further --------------------------------------------------------------------------------------
+
+
+def alarm(clinic, user) -> tuple[Notification, Escalation]:
+    event = NotificationEvent.objects.create(
+        tenant=clinic.tenant, key="test.happened", object_type="x.y", object_id=uuid.uuid4(), dedupe_key="alarm"
+    )
+    escalation.start(event, after=dt.timedelta(minutes=5), useful_until=None)
+    return critical(user, event=event), Escalation.objects.get()
+
+
+def test_undoing_the_reading_starts_the_alarm_again(clinic, me, tab):
+    row, running = alarm(clinic, me)
+    token = token_in(act(tab, row, "read"))
+    running.refresh_from_db()
+    assert running.status == EscalationStatus.STOPPED
+    tab.post("/notifications/undo/", {"token": token}, headers=HX)
+    running.refresh_from_db()
+    assert running.status == EscalationStatus.OPEN
+
+
+@pytest.mark.parametrize("how", ["acknowledged", "over"])
+def test_undoing_the_reading_does_not_start_what_has_ended_for_good(clinic, me, tab, how):
+    row, running = alarm(clinic, me)
+    token = token_in(act(tab, row, "read"))
+    if how == "acknowledged":
+        act(tab, row, "acknowledge")
+    else:
+        inbox.resolve(object_id=running.object_id, event_key="test.happened")
+    tab.post("/notifications/undo/", {"token": token}, headers=HX)
+    running.refresh_from_db()
+    assert running.status == EscalationStatus.STOPPED
