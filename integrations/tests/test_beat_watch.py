@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app as app
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from agdar import life
-from agdar.celery import app
 from conftest import Clinic
 from core.health import SILENCE_ALLOWED, sign_of_life
 from core.models import Heartbeat
