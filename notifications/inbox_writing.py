@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
 from core.bulk import blank_row
-from core.ids import ordered_uuid
+from core.ids import ordered_uuid, ordered_uuids
 from notifications.models import BellState, Notification, NotificationEvent, NotificationItem
 from notifications.states import Category, Level
 
@@ -68,7 +68,7 @@ def notify_many(*, tenant_id: uuid.UUID, note: Note, recipients: Iterable[Recipi
     Returns user id → notification id of the rows that are new or have grown. Two statements per ``CHUNK`` people;
     a note that folds is written one by one. All rows before any bell: that order spares writers from deadlocks.
     """
-    found = sorted({one.user_id: one for one in recipients}.values(), key=lambda one: one.user_id)
+    found = sorted({one.user_id: one for one in recipients}.values(), key=lambda one: one.user_id.int)
     told: dict[uuid.UUID, uuid.UUID] = {}
     grown: dict[uuid.UUID, int] = {}
     if note.fold_within is not None:
@@ -93,7 +93,7 @@ def bump(tenant_id: uuid.UUID, changes: Mapping[uuid.UUID, int]) -> None:
     One statement per ``CHUNK`` of those that grow or stay, one for all that shrink.
     """
     states = f'"{BellState._meta.db_table}"'
-    ordered = sorted(changes.items())
+    ordered = sorted(changes.items(), key=lambda change: change[0].int)
     growing = [(user_id, by) for user_id, by in ordered if by >= 0]
     # Who has something to lose has a row.
     shrinking = [(user_id, by) for user_id, by in ordered if by < 0]
@@ -102,12 +102,11 @@ def bump(tenant_id: uuid.UUID, changes: Mapping[uuid.UUID, int]) -> None:
         mine = BellState.objects.filter(user__in=list(changes)).order_by("user_id")
         list(mine.select_for_update().values_list("pk"))
     for start in range(0, len(growing), CHUNK):
-        rows = [[ordered_uuid(), user_id, by] for user_id, by in growing[start : start + CHUNK]]
-        source, parameters = _as_table({"id": "uuid", "user_id": "uuid", "unread": "int"}, rows)
+        source, parameters = _as_table({"user_id": "uuid", "unread": "int"}, growing[start : start + CHUNK])
         with connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {states} (id, tenant_id, user_id, unread, version) "  # noqa: S608  # names of ours only
-                f"SELECT new.id, %s, new.user_id, new.unread, 1 FROM {source} WHERE true "
+                f"SELECT {_new_id()}, %s, new.user_id, new.unread, 1 FROM {source} WHERE true "
                 f"ON CONFLICT (user_id) DO UPDATE SET unread = {states}.unread + excluded.unread, "
                 f"version = {states}.version + 1",
                 [_prepared(BellState, "tenant_id", tenant_id), *parameters],
@@ -145,38 +144,38 @@ def words_of(note: Note) -> dict[str, Any]:
 def _insert(tenant_id: uuid.UUID, note: Note, people: Sequence[Recipient]) -> dict[uuid.UUID, uuid.UUID]:
     """One statement; the unique key decides who has it already. User id → row id of the new ones."""
     now = timezone.now()
-    kinds = {
-        "id": "uuid",
-        "user_id": "uuid",
-        "is_silent": "bool",
-        "is_muted": "bool",
-        "override": "text",
-        "instead_of_id": "uuid",
-    }
-    rows = [
-        [ordered_uuid(), one.user_id, one.is_silent, one.is_muted, one.override, one.instead_of_id] for one in people
-    ]
-    source, parameters = _as_table(kinds, rows)
+    kinds = {"id": "uuid", "user_id": "uuid"}
+    varied: list[Sequence[Any]] = [ordered_uuids(len(people)), [one.user_id for one in people]]
     fixed = blank_row(Notification) | words_of(note)
     fixed |= {"tenant_id": tenant_id, "dedupe_key": note.dedupe_key, "activity_at": now, "created_at": now}
-    columns, selected, values = [], [], []
+    # What is the same for all is written once: for thousands of people that is nearly everything.
+    for name, kind in (("is_silent", "bool"), ("is_muted", "bool"), ("override", "text"), ("instead_of_id", "uuid")):
+        values = [getattr(one, name) for one in people]
+        if values.count(values[0]) == len(values):
+            fixed[name] = values[0]
+        else:
+            kinds[name] = kind
+            varied.append(values)
+    source, parameters = _as_table(kinds, list(zip(*varied, strict=True)))
+    columns, selected, given = [], [], []
     for field in Notification._meta.concrete_fields:
         columns.append(f'"{field.column}"')
         if field.attname in kinds:
             selected.append(f"new.{field.column}")
-        elif field.attname == "archived_at":
+        elif field.attname == "archived_at" and "is_muted" in kinds:
             # Switched off by the reader: straight into the history.
             selected.append("CASE WHEN new.is_muted THEN %s END")
-            values.append(_typed_moment(now))
+            given.append(_typed_moment(now))
         else:
             selected.append("%s")
-            values.append(_prepared(Notification, field.attname, fixed[field.attname]))
+            value = now if field.attname == "archived_at" and fixed["is_muted"] else fixed[field.attname]
+            given.append(_prepared(Notification, field.attname, value))
     with connection.cursor() as cursor:
         cursor.execute(
             f'INSERT INTO "{Notification._meta.db_table}" ({", ".join(columns)}) '  # noqa: S608  # names of ours only
             f"SELECT {', '.join(selected)} FROM {source} WHERE true "
             "ON CONFLICT (user_id, dedupe_key) DO NOTHING RETURNING user_id, id",
-            [*values, *parameters],
+            [*given, *parameters],
         )
         return {_as_uuid(user_id): _as_uuid(row_id) for user_id, row_id in cursor.fetchall()}
 
@@ -186,10 +185,23 @@ def _as_table(kinds: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> tuple[
     names = ", ".join(kinds)
     if connection.vendor == "postgresql":
         arrays = ", ".join(f"%s::{kind}[]" for kind in kinds.values())
-        return f"unnest({arrays}) AS new({names})", [list(column) for column in zip(*rows, strict=True)]
+        columns = zip(kinds.values(), zip(*rows, strict=True), strict=True)
+        return f"unnest({arrays}) AS new({names})", [_as_array(kind, column) for kind, column in columns]
     picked = ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(kinds))
     plain = [[value.hex if isinstance(value, uuid.UUID) else value for value in row] for row in rows]
     return f"(SELECT {picked} FROM json_each(%s)) AS new", [json.dumps(plain)]  # noqa: S608  # names of ours only
+
+
+def _as_array(kind: str, values: Sequence[Any]) -> Any:
+    """PostgreSQL's own text where it is plain: the driver would quote thousands of values one by one, in Python."""
+    if kind == "uuid":
+        return "{" + ",".join(["NULL" if value is None else value.hex for value in values]) + "}"
+    return "{" + ",".join(map(str, values)) + "}" if kind == "int" else list(values)
+
+
+def _new_id() -> str:
+    """For a row that is seldom new: the database makes its key, and nothing is sent."""
+    return "gen_random_uuid()" if connection.vendor == "postgresql" else "lower(hex(randomblob(16)))"
 
 
 def _prepared(model: type[models.Model], attname: str, value: Any) -> Any:
