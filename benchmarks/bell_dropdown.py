@@ -1,17 +1,20 @@
 """The bell's panel of ten: how many of them a second one web process makes.
 
 Baseline: the live list of django-notifications-hq 1.8.3, ten with their actors, on the same server with as many rows and
-users. Beside it how many statements ours needs, with one notification and with ten.
+users. Once as it is, where a panel that was drawn is kept until the bell changes, and once with each drawn anew, as after
+every change. Beside it how many statements ours needs, with one notification and with ten.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.bell_poll import Side, ask, request, web
+from benchmarks.inbox_page import collect_static
 from benchmarks.measure import Goal, Measure
 from benchmarks.staff_bell import hq, seed, servers
 
@@ -22,26 +25,34 @@ GOAL_RATIO = 6.0
 # Session, user and bell come in one; the list may take two more.
 GOAL_STATEMENTS = 3.0
 PANEL = "/notifications/bell/list/"
+_PAGES = "benchmarks.staff_bell.pages:application"
+# One in a hundred of the seeded rows is unread: enough for a panel of ten unread.
+_LEAST = USERS * 1000
 
 
 def run(folder: Path, size: int = SIZE) -> Iterator[Measure]:
+    collect_static(folder)
+    os.environ["AGDAR_BENCH_STATIC"] = str(folder / "static")
     site = hq.Site.made_in(folder)
-    lists = [request(f"{hq.UNREAD_LIST}?max=10", key) for key in site.seed(size=max(size, USERS * 1000), users=USERS)]
+    lists = [request(f"{hq.UNREAD_LIST}?max=10", key) for key in site.seed(size=max(size, _LEAST), users=USERS)]
     staff = seed.found_staff(USERS)
-    seed.fill(staff, max(size, USERS * 1000))
+    seed.fill(staff, max(size, _LEAST))
     panels = [request(PANEL, key, "HX-Request: true") for key in staff.keys]
     yield Measure("bell_dropdown_statements", most_statements(staff), "", None, GOAL_STATEMENTS)
     for server in (servers.gunicorn, servers.granian):
         name = server.__name__
         with contextlib.ExitStack() as open_:
             theirs = open_.enter_context(web(folder, f"hq-{name}", server, hq.WSGI, lists, "200", site))
-            ours = open_.enter_context(web(folder, f"panel-{name}", server, servers.OURS, panels, "200", None))
-            sides: tuple[Side, ...] = (theirs, ours)
+            ours = open_.enter_context(web(folder, f"panel-{name}", server, _PAGES, panels, "200", None))
+            drawn = {"AGDAR_BENCH_PANELS": "0"}
+            anew = open_.enter_context(web(folder, f"anew-{name}", server, _PAGES, panels, "200", drawn))
+            sides: tuple[Side, ...] = (theirs, ours, anew)
             for number in range(ROUNDS + 1):
                 for side in sides:
                     ask(folder, side, counts=number > 0)
         goal = GOAL_RATIO if name == "gunicorn" else None
         yield Measure(f"bell_dropdown_{name}", ours.rate, "/s", theirs.rate, goal, Goal.RATIO_AT_LEAST)
+        yield Measure(f"bell_dropdown_anew_{name}", anew.rate, "/s", theirs.rate, None, Goal.RATIO_AT_LEAST)
 
 
 def most_statements(staff: seed.Staff) -> int:

@@ -7,6 +7,7 @@ Arabic sentence. Badges are chosen here and nowhere else. Must never query.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 import zoneinfo
 from decimal import Decimal
@@ -93,6 +94,7 @@ _CURRENCIES = {"SAR": _("SAR")}
 
 # --- icons, badges, people -------------------------------------------------------------------------------------------
 @register.simple_tag
+@functools.lru_cache(maxsize=512)
 def icon(name: str, classes: str = "") -> SafeString:
     """``{% icon "send" "i-sm i-dir" %}``. Always decoration: the words stand beside it or in a hidden text."""
     return format_html(

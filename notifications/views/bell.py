@@ -21,14 +21,11 @@ from django_htmx.http import ptag, trigger_client_event
 
 from core.access import Can, get_or_404, require
 from core.context import Shell, bell_tag
-from core.selectors import zone_of
 from notifications import inbox, links
 from notifications.models import BellState
-from notifications.views.days import by_today
 from notifications.views.inbox import opened
 from notifications.views.news import News, news_since
-
-LATEST = 10
+from notifications.views.panel import panel
 
 
 class SeeOther(HttpResponseRedirect):
@@ -134,8 +131,7 @@ def bell_list(request: HttpRequest) -> HttpResponse:
     """The latest ten, for the open panel."""
     if not request.htmx:
         return redirect("notifications:inbox")
-    groups = by_today(inbox.latest(request.user, LATEST), zone_of(request.user))
-    return render(request, "notifications/partials/bell_list.html", {"groups": groups, "is_loaded": True})
+    return HttpResponse(panel(request))
 
 
 @require(Can.USE_BELL)
