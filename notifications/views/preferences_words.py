@@ -7,7 +7,6 @@ import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
 from core.models import Holiday
@@ -64,7 +63,11 @@ def when(moment: dt.datetime, zone: zoneinfo.ZoneInfo, now: dt.datetime) -> str:
 
 def weekdays(numbers: Sequence[int]) -> str:
     """“Friday and Saturday”, in the order of a week that begins on Sunday."""
-    return get_text_list([weekday(number) for number in sorted(numbers, key=lambda one: (one + 1) % _WEEK)], _("and"))
+    *others, last = [weekday(number) for number in sorted(numbers, key=lambda one: (one + 1) % _WEEK)]
+    if not others:
+        return last
+    # One sentence for the translator: Arabic writes its “and” together with the next word.
+    return _("%(days)s and %(last)s") % {"days": _(", ").join(others), "last": last}
 
 
 def days(first: dt.date, last: dt.date) -> str:

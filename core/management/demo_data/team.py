@@ -8,7 +8,7 @@ from core.management.demo_data import build as building
 from core.management.demo_data.build import Build
 from core.models import Absence, DutyShift, Holiday, Role
 from notifications.inbox_writing import Note, Recipient, notify_many
-from notifications.models import Announcement, Notification
+from notifications.models import Announcement, Notification, NotificationEvent
 from notifications.states import Category
 
 DAY = dt.timedelta(days=1)
@@ -79,7 +79,17 @@ def _announce(build: Build) -> None:
         body_ar=BODY[1],
         created_at=at,
     )
-    building.save([word])
+    event = NotificationEvent(
+        id=build.new_id(),
+        tenant=build.tenant,
+        key="staff.announcement",
+        actor=word.author,
+        payload={"announcement_id": str(word.pk)},
+        dedupe_key=f"staff.announcement:{word.pk}",
+        created_at=at,
+        processed_at=at,
+    )
+    building.save([word], [event])
     notify_many(
         tenant_id=build.tenant.pk,
         note=Note(
@@ -88,10 +98,9 @@ def _announce(build: Build) -> None:
             message=BODY[0],
             message_ar=BODY[1],
             category=Category.ANNOUNCEMENT,
-            related_object_type="notifications.announcement",
-            related_object_id=word.pk,
-            dedupe_key=f"announcement:{word.pk}",
+            event=event,
+            dedupe_key=f"event:{event.pk}",
         ),
         recipients=[Recipient(user.pk) for user in staff],
     )
-    Notification.objects.filter(related_object_id=word.pk).update(activity_at=at, created_at=at, updated_at=at)
+    Notification.objects.filter(event=event).update(activity_at=at, created_at=at, updated_at=at)
