@@ -16,6 +16,7 @@ from core.templatetags.agdar_ui import clock, daytime
 from notifications import undoing
 from notifications.actions import ShownAction, actions_of
 from notifications.models import Notification
+from notifications.states import Category
 
 register = template.Library()
 
@@ -27,6 +28,20 @@ def moment_in(value: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> SafeString 
         return ""
     is_today = timezone.localtime(value, zone).date() == timezone.localdate(timezone=zone)
     return clock(value, zone) if is_today else daytime(value, zone)
+
+
+@register.filter
+def category_label(category: str) -> str:
+    """As ``get_category_display``, which looks at every choice in every row."""
+    return str(Category(category).label)
+
+
+@register.filter
+def has_chips(notification: Notification, in_history: object) -> bool:
+    """Is there anything that ``notification_chips.html`` would say? Most rows have nothing."""
+    n = notification
+    own = n.is_critical or n.resolved_at or n.acknowledged_at or n.instead_of_id or n.override or n.snoozed_until
+    return bool(own or (in_history and (n.is_muted or n.archived_at or n.is_silent)))
 
 
 @register.simple_tag
