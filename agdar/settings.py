@@ -17,6 +17,8 @@ if (BASE_DIR / ".env").exists():
 
 DEFAULT_SECRET_KEY = "insecure-demo-key-never-for-production"  # noqa: S105  # refused when DEBUG is off
 SECRET_KEY = env.str("SECRET_KEY", default=DEFAULT_SECRET_KEY)
+# Former keys: sessions signed with them hold, and what they encrypted can be read, until they are taken away.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", cast=str.strip, default=[])
 DEBUG = env.bool("DEBUG", default=True)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 # Where patients and providers reach us: links in messages and the providers' call-backs start with it.
