@@ -161,10 +161,13 @@ def _load(folder: Path, side: Side, seconds: float) -> dict:
 
 
 def _looks_at_the_list() -> int:
-    """How often any table of notifications was looked into. What a process has seen is told when it ends."""
+    """How often any table of notifications was looked into. What a connection has seen is told when it ends."""
     import psycopg
+    from django.db import connections
 
+    connections.close_all()
     with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        connection.execute("SELECT pg_sleep(1)")
         row = connection.execute(
             "SELECT sum(seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_user_tables "
             "WHERE relname = 'notifications_notification' AND schemaname <> 'hq'"

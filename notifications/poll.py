@@ -13,14 +13,14 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 from django.conf import settings
-from django.db import Error, close_old_connections, connection
+from django.db import DEFAULT_DB_ALIAS, Error, close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.http import parse_cookie
 from django.utils import timezone
@@ -51,8 +51,7 @@ WHERE s.session_key = %s AND s.expire_date > %s
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(NamedTuple):
     """Whose session it is, how they stand now, and what their bell says."""
 
     auth_hash: str
@@ -107,15 +106,16 @@ def answer(environ: Mapping[str, Any]) -> HTTPStatus | None:
 
 def find(session_key: str, now: dt.datetime) -> Asker | None:
     """The signed-in person of a session that is not over. One statement."""
-    with _cursor() as cursor:
-        cursor.execute(_SQL, [session_key, connection.ops.adapt_datetimefield_value(now)])
+    # The name leads through two proxies at each use.
+    database = connections[DEFAULT_DB_ALIAS]
+    with _cursor(database) as cursor:
+        cursor.execute(_SQL, [session_key, database.ops.adapt_datetimefield_value(now)])
         row = cursor.fetchone()
     if row is None:
         return None
-    auth_hash, password, is_active, is_tenant_active, role, user_id, version, unread = row
-    # SQLite has neither: 0 and 1, and 32 digits.
-    user_id = user_id if isinstance(user_id, uuid.UUID) else uuid.UUID(user_id)
-    return Asker(auth_hash, password, bool(is_active), is_tenant_active, role, user_id, version, unread)
+    asker = Asker(*row)
+    # SQLite keeps an id as 32 digits.
+    return asker._replace(user_id=uuid.UUID(row[5])) if database.vendor == "sqlite" else asker
 
 
 def session_hash(password: str) -> str:
@@ -137,11 +137,11 @@ class _Prepared(psycopg.Cursor[Any]):
             self.connection.prepare_threshold = usual
 
 
-def _cursor() -> CursorWrapper:
+def _cursor(database: BaseDatabaseWrapper) -> CursorWrapper:
     """Django's cursor: its errors, its log of queries. On PostgreSQL around one that prepares."""
-    if connection.vendor != "postgresql":
-        return connection.cursor()
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    return wrapped(_Prepared(connection.connection))  # type: ignore[arg-type]  # the stubs take their own result
+    if database.vendor != "postgresql":
+        return database.cursor()
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    wrapped = database.make_debug_cursor if database.queries_logged else database.make_cursor
+    return wrapped(_Prepared(database.connection))  # type: ignore[arg-type]  # the stubs take their own result
