@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,8 @@ from core.selectors import western_digits
 
 MORNING = dt.time(8)
 AFTERNOON = dt.time(14)
-# Sunday, where the working week begins (Monday is 0).
-FIRST_WORKING_DAY = 6
+# Friday and Saturday (Monday is 0), for who works nowhere in particular.
+USUAL_WEEKEND = (4, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +30,28 @@ class Choice:
     until: dt.datetime
 
 
-def choices(zone: zoneinfo.ZoneInfo, now: dt.datetime | None = None) -> list[Choice]:
-    """What makes sense to offer now: no afternoon in the afternoon, and a Sunday that is tomorrow is offered once."""
+def choices(
+    zone: zoneinfo.ZoneInfo, now: dt.datetime | None = None, *, weekend: Collection[int] = USUAL_WEEKEND
+) -> list[Choice]:
+    """What makes sense to offer now: no afternoon in the afternoon, and a week that begins tomorrow is offered once."""
     now = now or timezone.now()
     here = timezone.localtime(now, zone)
     tomorrow = here.date() + dt.timedelta(days=1)
-    sunday = tomorrow + dt.timedelta(days=(FIRST_WORKING_DAY - tomorrow.weekday()) % 7)
+    week = _next_week(tomorrow, weekend)
     found = [Choice("hour", _("In one hour"), now + dt.timedelta(hours=1))]
     # An hour before it, "in one hour" says the same.
     if here.hour < AFTERNOON.hour - 1:
         found.append(Choice("afternoon", _("This afternoon"), _at(here.date(), AFTERNOON, zone)))
     found.append(Choice("tomorrow", _("Tomorrow morning"), _at(tomorrow, MORNING, zone)))
-    if sunday != tomorrow:
-        found.append(Choice("week", _("Next working week"), _at(sunday, MORNING, zone)))
+    if week is not None and week != tomorrow:
+        found.append(Choice("week", _("Next working week"), _at(week, MORNING, zone)))
     return found
+
+
+def _next_week(first: dt.date, weekend: Collection[int]) -> dt.date | None:
+    """From ``first`` on, the first working day after a weekend day; None where there is no weekend, or nothing else."""
+    days = (first + dt.timedelta(days=ahead) for ahead in range(7))
+    return next((day for day in days if day.weekday() not in weekend and (day.weekday() - 1) % 7 in weekend), None)
 
 
 def _at(day: dt.date, time: dt.time, zone: zoneinfo.ZoneInfo) -> dt.datetime:
@@ -65,11 +74,13 @@ class SnoozeForm(forms.Form):
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
     )
 
-    def __init__(self, *args: Any, zone: zoneinfo.ZoneInfo, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, zone: zoneinfo.ZoneInfo, weekend: Collection[int] = USUAL_WEEKEND, **kwargs: Any
+    ) -> None:
         # The page behind the dialog has a field of that name too.
         super().__init__(*args, **{**kwargs, "auto_id": "snooze_%s"})
         self._zone = zone
-        self.choices = choices(zone)
+        self.choices = choices(zone, weekend=weekend)
         now = timezone.localtime(timezone.now(), zone)
         self.fields["until"].widget.attrs["min"] = f"{now:%Y-%m-%dT%H:%M}"
 

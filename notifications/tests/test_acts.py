@@ -217,6 +217,13 @@ def test_the_choices_are_on_the_readers_wall_clock(now, expected):
     assert {choice.name: choice.until for choice in snoozing.choices(RIYADH, now)} == expected
 
 
+def test_the_week_begins_where_the_weekend_ends():
+    saturday = dt.datetime(2026, 11, 28, 9, tzinfo=RIYADH)
+    found = {choice.name: choice.until.date() for choice in snoozing.choices(RIYADH, saturday, weekend=[5, 6])}
+    assert found["week"] == dt.date(2026, 11, 30), "Monday, after a Saturday and a Sunday"
+    assert "week" not in {choice.name for choice in snoozing.choices(RIYADH, saturday, weekend=[])}
+
+
 def test_a_choice_keeps_its_clock_over_the_change_of_summer_time():
     cairo = zoneinfo.ZoneInfo("Africa/Cairo")
     # Clocks go back in the night to Friday 30 October 2026.

@@ -230,7 +230,9 @@ def test_the_sentence_follows_what_is_typed_and_saves_nothing(clinic: Clinic, de
         return answer.content.decode()
 
     assert "Never quiet" in live()
-    assert "The next quiet time is from" in live(is_quiet_on_weekends="on") or "Quiet now" in live(is_quiet_on_weekends="on")
+    assert "The next quiet time is from" in live(is_quiet_on_weekends="on") or "Quiet now" in live(
+        is_quiet_on_weekends="on"
+    )
     assert "Give both times" in live(quiet_starts="22:00")
     assert "The next summary goes at" in live(frequency="HOURLY")
     assert "The next summary goes at" not in live()

@@ -26,6 +26,7 @@ from notifications import inbox, undoing
 from notifications.inbox import Act
 from notifications.models import Notification
 from notifications.snoozing import SnoozeForm
+from notifications.staff_preferences import weekend_of
 from notifications.views.bell import SeeOther, act_response
 from notifications.views.words import moment
 
@@ -99,7 +100,8 @@ def snooze(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """GET: the choices, as a page or inside the dialog. POST: off the list until then."""
     notification = _mine(request, pk)
     zone = zone_of(request.user)
-    form = SnoozeForm(request.POST if request.method == "POST" else None, zone=zone)
+    weekend = weekend_of(request.user.location)
+    form = SnoozeForm(request.POST if request.method == "POST" else None, zone=zone, weekend=weekend)
     if request.method == "POST" and form.is_valid():
         until = form.until_moment()
         try:
