@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 from django.core.signals import request_finished, request_started
-from django.db import OperationalError, close_old_connections, connection
+from django.db import OperationalError, close_old_connections, connection, connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -350,8 +350,9 @@ def test_a_database_that_does_not_answer_is_left_to_the_ordinary_way(door, tab, 
         raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(idle, "find", away)
-    monkeypatch.setattr(idle, "close_old_connections", lambda: None)
-    assert door(tab, tag, **HX).status == 304
+    with mock.patch.object(connections["default"], "close") as closed:
+        assert door(tab, tag, **HX).status == 304
+    closed.assert_called_once_with()
 
 
 def test_connections_are_looked_after_before_and_after_as_djangos_own_requests_do(tab, tag, monkeypatch):
@@ -368,26 +369,41 @@ def test_connections_are_looked_after_before_and_after_as_djangos_own_requests_d
     assert looked == ["looked", "asked", "looked"]
 
 
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_a_connection_that_the_server_has_closed_costs_nobody_an_answer(tab, tag):
-    assert by_wsgi(tab, tag, **HX).status == 304
-    gone = connection.connection
+def closed_by_the_server(gone) -> None:
     with connection.copy(alias="default").cursor() as other:
         other.execute("SELECT pg_terminate_backend(%s)", [gone.info.backend_pid])
         other.connection.close()
+
+
+def robbed_of_its_plan(gone) -> None:
+    gone.execute("DEALLOCATE ALL")
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("harm", [closed_by_the_server, robbed_of_its_plan])
+def test_a_connection_that_came_to_harm_costs_nobody_an_answer(tab, tag, harm, monkeypatch):
+    assert by_wsgi(tab, tag, **HX).status == 304
+    gone = connection.connection
+    harm(gone)
     assert by_wsgi(tab, tag, **HX).status == 304
     assert connection.connection is not gone
-    with statements() as queries:
-        assert by_wsgi(tab, tag, **HX).status == 304
-    assert len(queries) == 1
+    # And then all is as before.
+    monkeypatch.setattr(application, "django", None)
+    assert by_wsgi(tab, tag, **HX).status == 304
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db
-def test_the_statement_is_planned_once_for_a_connection(tab, tag):
-    for _ in range(3):
-        assert by_wsgi(tab, tag, **HX).status == 304
+def test_the_statement_is_planned_once_for_a_connection_and_says_the_same_as_djangos_cursor(tab, me, tag):
+    key, now = tab.cookies["sessionid"].value, timezone.now()
+    planned = [idle.find(key, now) for _ in range(3)]
+    with statements() as heard:
+        assert [idle.find(key, now)] == planned[:1]
+    assert len(heard) == 1
+    assert planned[0].user_id == me.pk
+    assert planned[0].may_ask
+    assert idle.find(key, session_of(tab).expire_date) is None
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%core_session s%'")
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name = 'agdar_poll'")
         assert cursor.fetchone() == (1,)
