@@ -6,8 +6,6 @@ sender would otherwise call whatever address somebody posts.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import uuid
 from functools import cache
@@ -27,6 +25,7 @@ from core.models import Role, User
 from core.permissions import NotAllowed, demand
 from core.tenancy import system_scope, tenant_scope
 from notifications.models import PushSubscription
+from notifications.push_keys import decode, encode
 
 MOST_DEVICES = 20
 # What a browser gives us (RFC 8291): a point of P-256, uncompressed, and a shared secret.
@@ -65,12 +64,6 @@ def signing_key() -> ec.EllipticCurvePrivateKey:
     return _key(settings.VAPID_PRIVATE_KEY)
 
 
-def new_private_key() -> str:
-    """As ``VAPID_PRIVATE_KEY`` holds it."""
-    number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
-    return encode(number.to_bytes(32))
-
-
 @cache
 def _key(text: str) -> ec.EllipticCurvePrivateKey:
     raw = decode(text)
@@ -80,18 +73,6 @@ def _key(text: str) -> ec.EllipticCurvePrivateKey:
         return ec.derive_private_key(int.from_bytes(raw), ec.SECP256R1())
     except ValueError as error:
         raise KeyMalformed("no number of this curve") from error
-
-
-def encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
-
-
-def decode(text: str) -> bytes | None:
-    """base64url without padding; None for what is none."""
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from benchmarks import bell_counter, bell_dropdown, inbox_page, notify_many
 from benchmarks.__main__ import NAMES
+from benchmarks.services import ROOT
 from benchmarks.staff_bell import hq, seed
 from core.models import Tenant
 from core.tenancy import tenant_scope
@@ -136,3 +140,9 @@ def test_the_other_side_is_the_version_that_is_named_and_in_one_line_another(tmp
     models = site.folder / "notifications" / "base" / "models.py"
     assert "index_together" not in models.read_text()
     assert hq.VERSION == "1.8.3"
+
+
+def test_a_house_to_measure_says_its_environment_before_django_is_set_up(tmp_path: Path) -> None:
+    unset = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    code = "import sys, pathlib; from benchmarks import house; house.environment(pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, env=unset, check=True)

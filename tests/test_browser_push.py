@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from conftest import Clinic
 from integrations.tests.push_service import SUBJECT, Browser
-from notifications import push
+from notifications import push, push_keys
 from notifications.models import PushSubscription
 from tests.browser import PageFor, assert_accessible
 
@@ -27,7 +27,7 @@ NOTICE = {"title": "الوصول", "body": "1", "url": "/notifications/inbox/", 
 
 @pytest.fixture(autouse=True)
 def _push_is_set_up(settings: Any) -> None:
-    settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = push.new_private_key(), SUBJECT
+    settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = push_keys.new_private_key(), SUBJECT
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from integrations.tests.http_double import Answer, Double, Request
-from notifications import push
+from notifications import push_keys
 
 SUBJECT = "mailto:operations@agdar.example"
 
@@ -28,7 +28,7 @@ class Browser:
 
     @property
     def p256dh(self) -> str:
-        return push.encode(
+        return push_keys.encode(
             self.key.public_key().public_bytes(
                 serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
             )
@@ -36,7 +36,7 @@ class Browser:
 
     @property
     def auth(self) -> str:
-        return push.encode(self.secret)
+        return push_keys.encode(self.secret)
 
     def read(self, request: Request) -> dict[str, Any]:
         """Decrypts as the browser does (RFC 8291)."""
@@ -52,7 +52,7 @@ def signed_claims(request: Request, public_key: str) -> dict[str, Any]:
     parts = dict(part.strip().split("=", 1) for part in rest.split(","))
     assert scheme == "vapid"
     assert parts["k"] == public_key
-    point = push.decode(parts["k"])
+    point = push_keys.decode(parts["k"])
     assert point is not None
     key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     audience = f"http://{request.headers['host']}"
@@ -62,7 +62,7 @@ def signed_claims(request: Request, public_key: str) -> dict[str, Any]:
 
 @pytest.fixture
 def push_service(double: Double, settings: Any) -> Double:
-    settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = push.new_private_key(), SUBJECT
+    settings.VAPID_PRIVATE_KEY, settings.VAPID_SUBJECT = push_keys.new_private_key(), SUBJECT
     settings.PUSH_HOSTS = [*settings.PUSH_HOSTS, double.url]
     double.answer = Answer(201, b"")
     return double

@@ -15,7 +15,7 @@ from integrations import staff_delivery
 from integrations.tests.http_double import Double, double
 from integrations.tests.push_service import Browser, browser, push_service
 from integrations.tests.test_chat_targets import SLACK, TEAMS, slack
-from notifications import inbox, push, staff_outbox
+from notifications import inbox, push, push_keys, staff_outbox
 from notifications.models import ChatTarget, Notification, NotificationDelivery, PushSubscription
 from notifications.staff_outbox import Wish
 from notifications.states import DeliveryStatus, DropReason, StaffChannel
@@ -76,7 +76,7 @@ def test_a_form_does_too(clinic: Clinic, browser: Browser) -> None:
         ({"endpoint": "https://10.0.0.1/x"}, "push_host"),
         ({"endpoint": "https://fcm.googleapis.com/" + "x" * 500}, "push_host"),
         ({"keys": {"p256dh": "AAAA", "auth": "AAAA"}}, "push_keys"),
-        ({"keys": {"p256dh": push.encode(b"\x04" + b"1" * 64), "auth": push.encode(b"1" * 16)}}, "push_keys"),
+        ({"keys": {"p256dh": push_keys.encode(b"\x04" + b"1" * 64), "auth": push_keys.encode(b"1" * 16)}}, "push_keys"),
         ({"keys": "x"}, "push_keys"),
         ({"endpoint": 5}, "push_host"),
     ],

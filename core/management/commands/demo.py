@@ -26,7 +26,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from core.demo_accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
 from core.management.supervisor import Child, Supervisor
-from notifications import push
+from notifications import push_keys
 
 # About five seconds on an idle machine; much longer on one that is busy with something else.
 READY_WITHIN_SECONDS = 120.0
@@ -139,7 +139,7 @@ def demo_push_key(var: Path) -> str:
     path = var / "vapid.key"
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_text(push.new_private_key())
+        path.write_text(push_keys.new_private_key())
     return path.read_text().strip()
 
 

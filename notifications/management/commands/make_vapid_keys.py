@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from notifications import push
+from notifications import push_keys
 
 
 class Command(BaseCommand):
@@ -22,4 +22,4 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, subject: str, **options: Any) -> None:
-        self.stdout.write(f"VAPID_PRIVATE_KEY={push.new_private_key()}\nVAPID_SUBJECT={subject}")
+        self.stdout.write(f"VAPID_PRIVATE_KEY={push_keys.new_private_key()}\nVAPID_SUBJECT={subject}")
