@@ -216,8 +216,8 @@ def test_the_page_one_is_on_is_marked(clinic):
 
 
 def test_the_search_is_there_for_those_who_may_see_patients(clinic):
-    assert 'role="search"' in clinic.client(clinic.front_desk).get("/notifications/inbox/").content.decode()
-    assert 'role="search"' not in clinic.client(clinic.provider).get("/notifications/inbox/").content.decode()
+    assert 'id="search"' in clinic.client(clinic.front_desk).get("/notifications/inbox/").content.decode()
+    assert 'id="search"' not in clinic.client(clinic.provider).get("/notifications/inbox/").content.decode()
 
 
 def test_no_page_carries_inline_script_or_style(clinic):
