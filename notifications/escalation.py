@@ -11,7 +11,8 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from core.models import User
@@ -45,9 +46,11 @@ def stop_for_object(object_id: uuid.UUID, reason: StopReason) -> int:
     return _stop(Escalation.objects.filter(object_id=object_id), reason, None, None)
 
 
+@transaction.atomic(savepoint=False)
 def start_again(action: uuid.UUID, *, after: dt.timedelta) -> int:
     """The act that stopped them was undone: the clock runs from now, from the step they had reached."""
-    return Escalation.objects.filter(stopped_by_action=action, status=EscalationStatus.STOPPED).update(
+    stopped = Escalation.objects.filter(stopped_by_action=action, status=EscalationStatus.STOPPED)
+    return _locked(stopped).update(
         status=EscalationStatus.OPEN,
         due_at=timezone.now() + after,
         stop_reason="",
@@ -67,14 +70,25 @@ def exhausted(row: Escalation) -> None:
     Escalation.objects.filter(pk=row.pk).update(status=EscalationStatus.EXHAUSTED, stopped_at=timezone.now())
 
 
+@transaction.atomic(savepoint=False)
 def _stop(rows: QuerySet[Escalation], reason: StopReason, by: User | None, action: uuid.UUID | None) -> int:
+    is_open = Q(status=EscalationStatus.OPEN)
     if action is None:
         # For good: nobody takes back any more the reading that had stopped it before.
+        rows = _locked(rows.filter(is_open | Q(stopped_by_action__isnull=False)))
         rows.filter(stopped_by_action__isnull=False).update(stopped_by_action=None)
-    return rows.filter(status=EscalationStatus.OPEN).update(
+    else:
+        rows = _locked(rows.filter(is_open))
+    return rows.filter(is_open).update(
         status=EscalationStatus.STOPPED,
         stop_reason=reason,
         stopped_by=by,
         stopped_at=timezone.now(),
         stopped_by_action=action,
     )
+
+
+def _locked(rows: QuerySet[Escalation]) -> QuerySet[Escalation]:
+    """The same rows, locked by key: one reader's many and another's may be the same, found in another order."""
+    keys = rows.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
+    return Escalation.objects.filter(pk__in=list(keys))

@@ -159,7 +159,8 @@ def _act_on_one(
     mine = Notification.objects.filter(user=user, pk=notification_id)
     action = uuid.uuid4()
     if act is Act.READ:
-        _stop_read(mine.filter(is_read=False, is_critical=True, event__isnull=False), user, action)
+        alert = mine.filter(is_read=False, is_critical=True, event__isnull=False)
+        escalation.stop_for_events(alert.values_list("event", flat=True), StopReason.READ, by=user, action=action)
     row = mine.select_for_update(no_key=True).first()
     if row is None or (act in _IS_DONE and _IS_DONE[act](row)):
         return None
@@ -192,21 +193,18 @@ def mark_all_read(user: User) -> tuple[int, uuid.UUID]:
     """Marks what is unread now; what arrives meanwhile stays unread and stays counted. (how many, the act's id)"""
     action = uuid.uuid4()
     now = timezone.now()
+    unread = Notification.objects.filter(COUNTED, user=user)
+    told_of = list(unread.filter(is_critical=True, event__isnull=False).values_list("event", flat=True))
+    escalation.stop_for_events(told_of, StopReason.READ, by=user, action=action)
+    # An alert that came in since then goes further, so it stays unread.
+    known = Q(is_critical=False) | Q(event=None) | Q(event__in=told_of)
     # Locked by key like everywhere else: an UPDATE alone goes through them in whatever order it finds them.
-    locked = Notification.objects.filter(COUNTED, user=user).select_for_update(no_key=True).order_by("pk")
+    locked = unread.filter(known).select_for_update(no_key=True).order_by("pk")
     mine = Notification.objects.filter(pk__in=locked.values("pk"))
-    alerts = Notification.objects.filter(user=user, is_critical=True, event__isnull=False)
-    _stop_read(alerts.filter(COUNTED), user, action)
     changed = mine.update(is_read=True, read_at=now, updated_at=now, last_action=action, open_group=None)
     if changed and user.tenant_id is not None:
-        # One that came in between was read with the others.
-        _stop_read(alerts.filter(last_action=action), user, action)
         bump(user.tenant_id, {user.pk: -changed})
     return changed, action
-
-
-def _stop_read(alerts: QuerySet[Notification], user: User, action: uuid.UUID) -> None:
-    escalation.stop_for_events(alerts.values_list("event", flat=True), StopReason.READ, by=user, action=action)
 
 
 @transaction.atomic
