@@ -71,15 +71,16 @@ def notify_many(*, tenant_id: uuid.UUID, note: Note, recipients: Iterable[Recipi
     found = sorted({one.user_id: one for one in recipients}.values(), key=lambda one: one.user_id.int)
     told: dict[uuid.UUID, uuid.UUID] = {}
     grown: dict[uuid.UUID, int] = {}
-    if note.fold_within is not None:
-        for one in [one for one in found if not one.is_muted]:
-            folded = _fold(tenant_id, note, one)
+    size = CHUNK if note.fold_within is None else 1
+    for start in range(0, len(found), size):
+        chunk = found[start : start + size]
+        # What is switched off does not fold, but has its turn: the order of the users holds for all.
+        if note.fold_within is not None and not chunk[0].is_muted:
+            folded = _fold(tenant_id, note, chunk[0])
             if folded is not None:
-                told[one.user_id], is_new = folded
-                grown[one.user_id] = int(is_new)
-        found = [one for one in found if one.is_muted]
-    for start in range(0, len(found), CHUNK):
-        chunk = found[start : start + CHUNK]
+                told[chunk[0].user_id], is_new = folded
+                grown[chunk[0].user_id] = int(is_new)
+            continue
         written = _insert(tenant_id, note, chunk)
         told |= written
         grown |= {one.user_id: 0 if one.is_muted else 1 for one in chunk if one.user_id in written}
