@@ -22,6 +22,10 @@ class Notification(TenantModel):
     more may join (the database allows one open group of a key), ``group_count`` how many have, ``items`` each of them.
     """
 
+    # The unique keys and the lists begin with the user; an index of the tenant alone would only be written.
+    tenant = models.ForeignKey(
+        "core.Tenant", on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+    )
     user = models.ForeignKey("core.User", on_delete=models.CASCADE, related_name="notifications", db_index=False)
     event = models.ForeignKey(
         NotificationEvent, on_delete=models.SET_NULL, null=True, related_name="notifications", db_index=False
@@ -97,6 +101,12 @@ class Notification(TenantModel):
             models.Index(
                 fields=["snoozed_until"], condition=models.Q(snoozed_until__isnull=False), name="notification_snoozed"
             ),
+            # used by the page of what is put off
+            models.Index(
+                fields=["user", "-activity_at", "-id"],
+                condition=models.Q(snoozed_until__isnull=False),
+                name="notification_put_off",
+            ),
             # used by housekeeping
             models.Index(fields=["tenant", "category", "activity_at"], name="notification_by_age"),
         ]
@@ -147,6 +157,10 @@ class BellState(TenantModel):
     ``COUNTED``.
     """
 
+    # Nobody asks for a tenant's counters.
+    tenant = models.ForeignKey(
+        "core.Tenant", on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+    )
     user = models.OneToOneField("core.User", on_delete=models.CASCADE, related_name="bell")
     unread = models.PositiveIntegerField(default=0)
     version = models.PositiveBigIntegerField(default=0)
