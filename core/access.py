@@ -38,6 +38,12 @@ class Can(StrEnum):
     RETRY_MESSAGES = "retry_messages"
     USE_BELL = "use_bell"
     SEE_OWN_CARE = "see_own_care"
+    MANAGE_TEMPLATES = "manage_templates"
+    SEND_BULK = "send_bulk"
+    SEE_ANALYTICS = "see_analytics"
+    EXPORT_MESSAGES = "export_messages"
+    SEE_AUDIT = "see_audit"
+    MANAGE_SETTINGS = "manage_settings"
     ADMINISTER = "administer"
 
 
@@ -55,7 +61,17 @@ _FRONT_DESK = frozenset(
     }
 )
 CAPABILITIES: dict[str, frozenset[Can]] = {
-    Role.ADMIN: _FRONT_DESK | {Can.TREAT, Can.ADMINISTER},
+    Role.ADMIN: _FRONT_DESK
+    | {
+        Can.TREAT,
+        Can.MANAGE_TEMPLATES,
+        Can.SEND_BULK,
+        Can.SEE_ANALYTICS,
+        Can.EXPORT_MESSAGES,
+        Can.SEE_AUDIT,
+        Can.MANAGE_SETTINGS,
+        Can.ADMINISTER,
+    },
     Role.FRONT_DESK: _FRONT_DESK,
     Role.PROVIDER: frozenset({Can.SEE_APPOINTMENTS, Can.TREAT, Can.USE_BELL}),
     Role.PATIENT: frozenset({Can.SEE_OWN_CARE, Can.USE_BELL}),
