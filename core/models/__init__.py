@@ -3,9 +3,11 @@
 from core.models.audit import AuditEvent
 from core.models.duty import Absence, DutyShift, Holiday
 from core.models.heartbeat import Heartbeat
+from core.models.look import Look
 from core.models.patient import ConsentVerification, Guardian, Guardianship, Patient, SubFile
 from core.models.sequence import NumberSequence
 from core.models.session import Session
+from core.models.settings import TenantSettings
 from core.models.tenant import Department, Language, Location, Tenant
 from core.models.user import Role, User
 
@@ -21,11 +23,13 @@ __all__ = [
     "Holiday",
     "Language",
     "Location",
+    "Look",
     "NumberSequence",
     "Patient",
     "Role",
     "Session",
     "SubFile",
     "Tenant",
+    "TenantSettings",
     "User",
 ]

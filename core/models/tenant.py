@@ -89,6 +89,11 @@ class Location(TenantModel, BilingualName):
     )
     whatsapp_sender = models.CharField(_("WhatsApp sender"), max_length=20, blank=True)
     email_sender = models.CharField(_("email sender"), max_length=254, blank=True)
+    # Monday to Sunday: ["09:00", "17:00"], or null for a day on which it is closed; empty: nobody has written them down.
+    opening_hours = models.JSONField(_("opening hours"), default=list, blank=True)
+    ramadan_hours = models.JSONField(_("opening hours in Ramadan"), default=list, blank=True)
+    # Not offered any more for what is new. What is booked there stays.
+    is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
         verbose_name = _("location")
@@ -106,6 +111,7 @@ class Department(TenantModel, BilingualName):
     """A clinic department; a patient has one sub-file in each that treats them."""
 
     code = models.CharField(_("code"), max_length=10)
+    is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
         verbose_name = _("department")
