@@ -25,7 +25,13 @@ class AuditEvent(TenantModel):
         verbose_name = _("audit event")
         verbose_name_plural = _("audit events")
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["tenant", "-created_at"], name="audit_latest")]
+        indexes = [
+            models.Index(fields=["tenant", "-created_at"], name="audit_latest"),
+            # The filters of the trail's page: who, what, and all that was done to one row.
+            models.Index(fields=["tenant", "actor", "-created_at"], name="audit_by_actor"),
+            models.Index(fields=["tenant", "action", "-created_at"], name="audit_by_action"),
+            models.Index(fields=["tenant", "object_id", "-created_at"], name="audit_by_object"),
+        ]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
