@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 
+from django.db import transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.models.tenant import in_language
 from notifications import registry, rendering
-from notifications.models import MessageTemplate
+from notifications.models import MessageTemplate, TemplateVersion
 from notifications.registry import Audience, EventType
 from notifications.states import Channel
 
@@ -25,7 +26,11 @@ def install(tenant_id: uuid.UUID) -> int:
     """Creates what is missing and returns how many; a template that is there keeps its words."""
     there = set(MessageTemplate.objects.filter(tenant_id=tenant_id).values_list("code", "channel"))
     new = [template for template in _templates(tenant_id) if (template.code, template.channel) not in there]
-    MessageTemplate.objects.bulk_create(new, ignore_conflicts=True)
+    with transaction.atomic():
+        MessageTemplate.objects.bulk_create(new, ignore_conflicts=True)
+        # Of two set-ups at once one writes the rows; the versions belong to those that are there.
+        written = MessageTemplate.objects.filter(pk__in=[template.pk for template in new])
+        TemplateVersion.objects.bulk_create([TemplateVersion.published(template) for template in written])
     return len(new)
 
 

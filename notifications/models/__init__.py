@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from notifications.models.approval import WhatsAppApproval, WhatsAppContent
+from notifications.models.brand import Brand, BrandLogo
 from notifications.models.event import NotificationEvent
 from notifications.models.inbox import BellState, Notification, NotificationItem
+from notifications.models.links import LinkClick, ShortLink
 from notifications.models.message import Message, MessageAttempt, MessageLog
 from notifications.models.preference import NotificationPreference, SuppressedAddress
 from notifications.models.receipt import InboundMessage, ProviderReceipt
@@ -15,14 +18,17 @@ from notifications.models.staff import (
     PushSubscription,
     StaffPreference,
 )
-from notifications.models.template import MessageTemplate
+from notifications.models.template import MessageTemplate, TemplateVersion
 
 __all__ = [
     "Announcement",
     "BellState",
+    "Brand",
+    "BrandLogo",
     "ChatTarget",
     "Escalation",
     "InboundMessage",
+    "LinkClick",
     "Message",
     "MessageAttempt",
     "MessageLog",
@@ -34,6 +40,10 @@ __all__ = [
     "NotificationPreference",
     "ProviderReceipt",
     "PushSubscription",
+    "ShortLink",
     "StaffPreference",
     "SuppressedAddress",
+    "TemplateVersion",
+    "WhatsAppApproval",
+    "WhatsAppContent",
 ]
