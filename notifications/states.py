@@ -173,6 +173,7 @@ class Reason(models.TextChoices):
     WITHDRAWN = "withdrawn", _("Withdrawn by the clinic")
     OPTED_OUT = "opted_out", _("The recipient has opted out of this channel")
     COMPLAINED = "complained", _("The recipient marked our mail as spam")
+    WHATSAPP_UNAPPROVED = "whatsapp_unapproved", _("WhatsApp has not approved this text")
     DELIVERED_OTHERWISE = "delivered_otherwise", _("It arrived over another channel")
 
 
