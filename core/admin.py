@@ -14,6 +14,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from core.models import (
     AuditEvent,
@@ -28,6 +30,8 @@ from core.models import (
     User,
 )
 
+# Whoever can read an authenticator's row or a recovery code's could become anybody: they change by core.second_factor.
+admin.site.unregister((StaticDevice, TOTPDevice))
 admin.site.site_header = admin.site.site_title = admin.site.index_title = _("Support console")
 
 

@@ -1,5 +1,6 @@
 """The people and places every other app talks about. One file per noun."""
 
+from core.models.account import AccountLetter, Authenticator
 from core.models.audit import AuditEvent
 from core.models.duty import Absence, DutyShift, Holiday
 from core.models.heartbeat import Heartbeat
@@ -13,7 +14,9 @@ from core.models.user import Role, User
 
 __all__ = [
     "Absence",
+    "AccountLetter",
     "AuditEvent",
+    "Authenticator",
     "ConsentVerification",
     "Department",
     "DutyShift",

@@ -14,6 +14,10 @@ class Session(AbstractBaseSession):
 
     user = models.ForeignKey("core.User", on_delete=models.CASCADE, null=True, related_name="sessions")
     auth_hash = models.CharField(max_length=64, blank=True)
+    # For the person who looks through their sessions; null in sessions that began before these columns.
+    user_agent = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(null=True)
+    last_seen_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = "session"

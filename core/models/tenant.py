@@ -68,6 +68,8 @@ class Tenant(BilingualName):
     escalate_after_minutes = models.PositiveSmallIntegerField(
         _("minutes until an alert goes further"), default=5, validators=[MinValueValidator(1), MaxValueValidator(60)]
     )
+    # Admins can open nothing until they have an authenticator app (core.second_factor).
+    requires_second_factor = models.BooleanField(_("admins need a second step to sign in"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -60,6 +60,11 @@ class User(AbstractBaseUser, PermissionsMixin, BilingualName):
     location = models.ForeignKey("core.Location", on_delete=models.PROTECT, null=True, blank=True, related_name="staff")
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may use the support console"), default=False)
+    # Since when an authenticator app is asked for at sign-in; empty: it is not. Written by core.second_factor only, so
+    # that every request knows it without a query of its own.
+    second_factor_at = models.DateTimeField(_("second step since"), null=True, blank=True, editable=False)
+    # One more, and no browser is remembered any longer.
+    trust_epoch = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     accounts = AccountManager()
