@@ -104,13 +104,14 @@ def fill(staff: seed.Staff, size: int) -> None:
 
 def cursor_at(staff: seed.Staff, depth: float) -> str:
     """The cursor of the page at that part of the first user's history."""
+    from core.keyset import Place
     from core.tenancy import tenant_scope
-    from notifications.inbox_pages import Place
+    from notifications.inbox_pages import BY
     from notifications.models import Notification
 
     with tenant_scope(staff.tenant_id):
         rows = Notification.objects.filter(user=staff.user_ids[0]).order_by("-activity_at", "-pk")
-        return str(Place.of(rows[int(rows.count() * depth)]))
+        return str(Place.of(rows[int(rows.count() * depth)], BY))
 
 
 class Visitor:
