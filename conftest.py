@@ -15,8 +15,9 @@ from core.models import Department, Location, Patient, Role, Tenant, User
 from core.tenancy import tenant_scope
 from tests import factories
 
-# The first gives the markers their meaning and closes the run with a table of what ran; the second opens windows.
-pytest_plugins = ["tests.parts", "tests.browser"]
+# The first gives the markers their meaning and closes the run with a table of what ran; the second opens windows; the
+# third lets transactional tests empty the append-only tables.
+pytest_plugins = ["tests.parts", "tests.browser", "tests.append_only"]
 
 
 def pytest_configure() -> None:

@@ -61,3 +61,11 @@ def record_look(*, user: User, patient: Patient | None = None, message: Written 
 def looks_at(patient: Patient) -> QuerySet[Look]:
     """Who looked at this patient's messages, the latest first, with the user."""
     return Look.objects.filter(patient=patient).select_related("user").order_by("-seen_at", "-pk")
+
+
+def looks_forget(*, limit: int = 10_000) -> int:
+    """Deletes the open tenant's looks that are older than ``KEPT``; returns how many. At most ``limit`` a call."""
+    # A minute of grace: the database decides by its own clock.
+    old = Look.objects.filter(seen_at__lt=timezone.now() - KEPT - dt.timedelta(minutes=1))
+    keys = list(old.order_by("seen_at").values_list("pk", flat=True)[:limit])
+    return Look.objects.filter(pk__in=keys).delete()[0]
