@@ -154,6 +154,7 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for 
         "confirmations_enabled",
         "results_enabled",
         "billing_enabled",
+        "awareness_enabled",
         "marketing_enabled",
     )
 

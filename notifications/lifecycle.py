@@ -32,6 +32,7 @@ _STATUS_OF_REASON: dict[str, Status] = {
     Reason.STALE_VERSION: Status.CANCELLED,
     Reason.STATUS_NOT_ELIGIBLE: Status.CANCELLED,
     Reason.WITHDRAWN: Status.CANCELLED,
+    Reason.SEND_STOPPED: Status.CANCELLED,
     Reason.DELIVERED_OTHERWISE: Status.CANCELLED,
     Reason.PAST_DUE: Status.EXPIRED,
 }

@@ -21,6 +21,7 @@ FIELDS = (
     "confirmations_enabled",
     "results_enabled",
     "billing_enabled",
+    "awareness_enabled",
     "marketing_enabled",
     "preferred_language",
     "preferred_channel",

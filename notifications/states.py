@@ -33,6 +33,7 @@ class NotificationType(models.TextChoices):
     CHANGE = "CHANGE", _("Appointment change")
     RESULTS = "RESULTS", _("Results")
     BILLING = "BILLING", _("Billing")
+    AWARENESS = "AWARENESS", _("Health awareness")
     MARKETING = "MARKETING", _("Marketing")
     GENERAL = "GENERAL", _("General message")
     STAFF = "STAFF", _("Staff notice")
@@ -118,6 +119,7 @@ USEFUL_FOR: dict[str, dt.timedelta] = {
     NotificationType.CHANGE: dt.timedelta(hours=24),
     NotificationType.RESULTS: dt.timedelta(days=7),
     NotificationType.BILLING: dt.timedelta(days=3),
+    NotificationType.AWARENESS: dt.timedelta(hours=24),
     NotificationType.MARKETING: dt.timedelta(hours=24),
     NotificationType.GENERAL: dt.timedelta(hours=24),
     NotificationType.STAFF: dt.timedelta(hours=24),
@@ -175,6 +177,8 @@ class Reason(models.TextChoices):
     COMPLAINED = "complained", _("The recipient marked our mail as spam")
     WHATSAPP_UNAPPROVED = "whatsapp_unapproved", _("WhatsApp has not approved this text")
     DELIVERED_OTHERWISE = "delivered_otherwise", _("It arrived over another channel")
+    COMBINED = "combined_into", _("Told together with a relative who has the same number")
+    SEND_STOPPED = "send_stopped", _("The bulk send was stopped")
 
 
 class Level(models.TextChoices):

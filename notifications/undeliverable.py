@@ -79,7 +79,7 @@ def note_ended(message_ids: Collection[uuid.UUID]) -> None:
     rows = list(
         Message.objects.filter(_UNREACHED, pk__among=message_ids, patient__isnull=False)
         .exclude(lane=Lane.BULK)
-        .exclude(notification_type=NotificationType.MARKETING)
+        .exclude(notification_type__in=[NotificationType.AWARENESS, NotificationType.MARKETING])
         .only("tenant", "event", "patient", "conversation_id", "channel", "reason")
     )
     rows = _without_those_who_have_no_email(rows)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from notifications.models.approval import WhatsAppApproval, WhatsAppContent
 from notifications.models.brand import Brand, BrandLogo
+from notifications.models.bulk import BulkRecipient, BulkRowError, BulkSend, ClassRule
 from notifications.models.event import NotificationEvent
+from notifications.models.export import ExportFormat, ExportStatus, MessageExport, MessageExportPart, SavedFilter
 from notifications.models.inbox import BellState, Notification, NotificationItem
 from notifications.models.links import LinkClick, ShortLink
 from notifications.models.message import Message, MessageAttempt, MessageLog
@@ -23,14 +25,22 @@ from notifications.models.template import MessageTemplate, TemplateVersion
 __all__ = [
     "Announcement",
     "BellState",
+    "BulkRecipient",
+    "BulkRowError",
+    "BulkSend",
     "Brand",
     "BrandLogo",
     "ChatTarget",
+    "ClassRule",
     "Escalation",
+    "ExportFormat",
+    "ExportStatus",
     "InboundMessage",
     "LinkClick",
     "Message",
     "MessageAttempt",
+    "MessageExport",
+    "MessageExportPart",
     "MessageLog",
     "MessageTemplate",
     "Notification",
@@ -40,6 +50,7 @@ __all__ = [
     "NotificationPreference",
     "ProviderReceipt",
     "PushSubscription",
+    "SavedFilter",
     "ShortLink",
     "StaffPreference",
     "SuppressedAddress",

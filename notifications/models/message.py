@@ -46,6 +46,10 @@ class Message(TenantModel):
         "core.Guardian", on_delete=models.PROTECT, null=True, related_name="messages", db_index=False
     )
     sent_by = models.ForeignKey("core.User", on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    # The bulk send it belongs to.
+    bulk = models.ForeignKey(
+        "notifications.BulkSend", on_delete=models.PROTECT, null=True, related_name="messages", db_index=False
+    )
     object_type = models.CharField(max_length=60, blank=True)
     object_id = models.UUIDField(null=True)
     object_version = models.PositiveIntegerField(default=0)
@@ -105,10 +109,27 @@ class Message(TenantModel):
             ),
         ]
         indexes = [
-            models.Index(fields=["tenant", "-created_at"], name="message_latest"),
+            # used by the message list (message_filters.py), its exports and the dashboard. It begins with the list's order
+            # and holds all that the list filters by: whatever is combined, the worst is to read the tenant's part of
+            # this index, never its rows.
+            models.Index(
+                fields=[
+                    *("tenant", "-created_at", "-id"),
+                    *("status", "channel", "notification_type", "template", "provider", "patient", "user", "sent_by"),
+                ],
+                name="message_list",
+            ),
+            # used by the same for "needs attention". No message that goes well ever enters it.
+            models.Index(
+                fields=["tenant", "-created_at", "-id"],
+                condition=models.Q(status__in=["FAILED", "BOUNCED", "UNCONFIRMED"]),
+                name="message_problems",
+            ),
             models.Index(fields=["patient", "-created_at"], name="message_by_patient"),
             models.Index(fields=["object_id"], condition=models.Q(object_id__isnull=False), name="message_by_object"),
             models.Index(fields=["event"], condition=models.Q(event__isnull=False), name="message_by_event"),
+            # used by the progress and the results of a bulk send
+            models.Index(fields=["bulk"], condition=models.Q(bulk__isnull=False), name="message_by_bulk"),
             # used by replies
             models.Index(fields=["recipient", "-created_at"], name="message_by_recipient"),
             # used by the claim: what is due in a lane, tenant by tenant; and by the sweeper: what of it is too late

@@ -22,6 +22,8 @@ class NotificationPreference(TenantModel):
     confirmations_enabled = models.BooleanField(_("Confirmations"), default=True)
     results_enabled = models.BooleanField(_("Results"), default=True)
     billing_enabled = models.BooleanField(_("Billing"), default=True)
+    # Health campaigns of the clinic: on until the patient says no.
+    awareness_enabled = models.BooleanField(_("Health awareness"), default=True)
     # Only with consent (PDPL Art. 25), so off until the patient says yes.
     marketing_enabled = models.BooleanField(_("Marketing"), default=False)
     preferred_language = models.CharField(
@@ -52,6 +54,7 @@ class NotificationPreference(TenantModel):
             NotificationType.CONFIRMATION: self.confirmations_enabled,
             NotificationType.RESULTS: self.results_enabled,
             NotificationType.BILLING: self.billing_enabled,
+            NotificationType.AWARENESS: self.awareness_enabled,
             NotificationType.MARKETING: self.marketing_enabled,
         }
         if not channels[Channel(channel)]:
