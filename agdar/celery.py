@@ -44,6 +44,7 @@ _BEAT = {
     "staff-watch": ("integrations.tasks.staff_watch_task", 15),
     "sessions-cleanup": ("core.tasks.clear_sessions_task", 3600),
     "notifications-cleanup": ("core.tasks.cleanup_old_notifications", 24 * 3600),
+    "looks-cleanup": ("core.tasks.cleanup_old_looks", 24 * 3600),
 }
 app.conf.beat_schedule = {
     name: {"task": task, "schedule": every, "options": {"queue": "beat", "expires": max(every, 60)}}

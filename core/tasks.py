@@ -152,6 +152,18 @@ def cleanup_old_notifications(days: int | None = None) -> dict[str, int]:
 
 
 @shared_task
+def cleanup_old_looks() -> dict[str, int]:
+    """Deletes the looks at patients' messages that are older than two years, tenant by tenant."""
+    from core.looks import looks_forget
+
+    deleted = 0
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            deleted += looks_forget()
+    return {"deleted": deleted}
+
+
+@shared_task
 def clear_sessions_task() -> dict[str, int]:
     """Deletes the sessions that are over: nobody else takes away those of people who just closed the window."""
     return {"cleared": clear_expired(timezone.now())}
