@@ -104,63 +104,6 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'rules of message classes',
             },
         ),
-        migrations.CreateModel(
-            name='MessageExport',
-            fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('format', models.CharField(choices=[('CSV', 'CSV'), ('XLSX', 'Excel')], max_length=4, verbose_name='format')),
-                ('language', models.CharField(choices=[('en', 'English'), ('ar', 'Arabic')], max_length=2, verbose_name='language')),
-                ('timezone', models.CharField(max_length=64)),
-                ('query', models.JSONField(default=dict)),
-                ('with_text', models.BooleanField(default=False, verbose_name='with the texts')),
-                ('status', models.CharField(choices=[('QUEUED', 'Waiting'), ('RUNNING', 'Being made'), ('READY', 'Ready'), ('FAILED', 'Failed'), ('EXPIRED', 'Deleted')], default='QUEUED', max_length=7, verbose_name='status')),
-                ('rows', models.PositiveIntegerField(default=0, verbose_name='messages')),
-                ('size', models.PositiveBigIntegerField(default=0, verbose_name='size')),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_expires_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('expires_at', models.DateTimeField(null=True)),
-            ],
-            options={
-                'verbose_name': 'export',
-                'verbose_name_plural': 'exports',
-                'ordering': ['-created_at', '-pk'],
-            },
-        ),
-        migrations.CreateModel(
-            name='MessageExportPart',
-            fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('position', models.PositiveIntegerField()),
-                ('after', models.CharField(blank=True, max_length=40)),
-                ('rows', models.PositiveIntegerField(default=0)),
-                ('data', models.BinaryField()),
-            ],
-            options={
-                'ordering': ['position'],
-            },
-        ),
-        migrations.CreateModel(
-            name='SavedFilter',
-            fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=60, verbose_name='name')),
-                ('query', models.JSONField(default=dict)),
-                ('is_shared', models.BooleanField(default=False, verbose_name='shared')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-            ],
-            options={
-                'verbose_name': 'saved filter',
-                'verbose_name_plural': 'saved filters',
-                'ordering': ['name', 'pk'],
-            },
-        ),
-        migrations.RemoveIndex(
-            model_name='message',
-            name='message_latest',
-        ),
         migrations.AddField(
             model_name='notificationpreference',
             name='awareness_enabled',
@@ -243,48 +186,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='message',
-            index=models.Index(fields=['tenant', '-created_at', '-id', 'status', 'channel', 'notification_type', 'template', 'provider', 'patient', 'user', 'sent_by'], name='message_list'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('status__in', ['FAILED', 'BOUNCED', 'UNCONFIRMED'])), fields=['tenant', '-created_at', '-id'], name='message_problems'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
             index=models.Index(condition=models.Q(('bulk__isnull', False)), fields=['bulk'], name='message_by_bulk'),
         ),
         migrations.AddField(
             model_name='classrule',
-            name='tenant',
-            field=models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.tenant'),
-        ),
-        migrations.AddField(
-            model_name='messageexport',
-            name='tenant',
-            field=models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.tenant'),
-        ),
-        migrations.AddField(
-            model_name='messageexport',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='messageexportpart',
-            name='export',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='parts', to='notifications.messageexport'),
-        ),
-        migrations.AddField(
-            model_name='messageexportpart',
-            name='tenant',
-            field=models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.tenant'),
-        ),
-        migrations.AddField(
-            model_name='savedfilter',
-            name='owner',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddField(
-            model_name='savedfilter',
             name='tenant',
             field=models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.tenant'),
         ),
@@ -311,21 +216,5 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='classrule',
             constraint=models.CheckConstraint(condition=models.Q(('closes_at__gt', models.F('opens_at'))), name='class_rule_opens_before_it_closes'),
-        ),
-        migrations.AddIndex(
-            model_name='messageexport',
-            index=models.Index(fields=['user', '-created_at'], name='export_of_user'),
-        ),
-        migrations.AddIndex(
-            model_name='messageexport',
-            index=models.Index(condition=models.Q(('status__in', ['QUEUED', 'RUNNING'])), fields=['created_at'], name='export_unfinished'),
-        ),
-        migrations.AddConstraint(
-            model_name='messageexportpart',
-            constraint=models.UniqueConstraint(fields=('export', 'position'), name='export_part_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='savedfilter',
-            constraint=models.UniqueConstraint(fields=('owner', 'name'), name='saved_filter_once'),
         ),
     ]

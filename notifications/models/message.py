@@ -115,7 +115,8 @@ class Message(TenantModel):
             models.Index(
                 fields=[
                     *("tenant", "-created_at", "-id"),
-                    *("status", "channel", "notification_type", "template", "provider", "patient", "user", "sent_by"),
+                    *("status", "channel", "notification_type", "template", "provider"),
+                    *("patient", "user", "sent_by", "bulk"),
                 ],
                 name="message_list",
             ),
