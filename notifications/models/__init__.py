@@ -12,6 +12,7 @@ from notifications.models.links import LinkClick, ShortLink
 from notifications.models.message import Message, MessageAttempt, MessageLog
 from notifications.models.preference import NotificationPreference, SuppressedAddress
 from notifications.models.receipt import InboundMessage, ProviderReceipt
+from notifications.models.rollup import DailyCount, Dimension, RollupMark, RollupState
 from notifications.models.staff import (
     Announcement,
     ChatTarget,
@@ -32,6 +33,8 @@ __all__ = [
     "BrandLogo",
     "ChatTarget",
     "ClassRule",
+    "DailyCount",
+    "Dimension",
     "Escalation",
     "ExportFormat",
     "ExportStatus",
@@ -50,6 +53,8 @@ __all__ = [
     "NotificationPreference",
     "ProviderReceipt",
     "PushSubscription",
+    "RollupMark",
+    "RollupState",
     "SavedFilter",
     "ShortLink",
     "StaffPreference",
