@@ -28,10 +28,10 @@ from django.utils import timezone
 from core.tenancy import tenant_scope
 from integrations import breaker, incidents, rates, recording, sms_providers
 from integrations.sms_providers import Accepted, Call, Outgoing, Provider
-from notifications import gate, lifecycle, selectors
+from notifications import bulk_hold, gate, lifecycle, selectors
 from notifications.models import Message
 from notifications.selectors import tenant_of_message
-from notifications.states import Reason
+from notifications.states import Lane, Reason
 
 log = structlog.get_logger(__name__)
 
@@ -168,7 +168,11 @@ def _claim_fairly(lane: int, size: int) -> Batch:
 
 def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: uuid.UUID | None = None) -> int:
     """Adds up to ``limit`` rows of the tenant, whose scope is open; returns how many."""
-    due = selectors.due(lane, timezone.now())
+    now = timezone.now()
+    due = selectors.due(lane, now)
+    if lane != Lane.URGENT:
+        # A bulk send that was paused a second ago, or whose hours are over: its messages wait where they are.
+        due = bulk_hold.without_held(due, now)
     if only is not None:
         due = due.filter(pk=only)
     for channel, sender in rates.blocked(tenant_id, lane=lane):

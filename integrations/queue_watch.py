@@ -21,7 +21,7 @@ from core.tenancy import active_tenant_ids, tenant_scope
 from integrations import breaker, fanout, incidents
 from integrations.incidents import Kind
 from integrations.models import Incident
-from notifications import selectors
+from notifications import bulk_hold, selectors
 from notifications.models import Message, NotificationEvent
 from notifications.states import Lane
 
@@ -81,9 +81,14 @@ def _watch_lane(
 ) -> bool:
     there = incidents.open_ones(Kind.QUEUE).filter(tenant_id=tenant_id, sender=lane.name).first()
     limit = LATE[lane] * (_OVER_BELOW if there is not None else 1)
+    excused: list[uuid.UUID] = []
     first = _first(selectors.due(lane, now), now - limit)
+    if first is not None and first.bulk_id is not None:
+        # A send that somebody has paused, or that waited for the morning, is no fault.
+        excused = bulk_hold.excused(now, limit)
+        first = _first(selectors.due(lane, now).exclude(bulk__in=excused), now - limit)
     if first is not None and troubles:
-        unexplained = selectors.due(lane, now)
+        unexplained = selectors.due(lane, now).exclude(bulk__in=excused)
         for trouble in troubles:
             unexplained = unexplained.exclude(_held_by(trouble))
         first = _first(unexplained, now - limit)
@@ -102,7 +107,7 @@ def _watch_lane(
 def _first(due: QuerySet[Message], before: dt.datetime) -> Message | None:
     """The one that has been due the longest, if that is since ``before``. One look into the index."""
     rows = due.filter(next_attempt_at__lt=before).order_by("next_attempt_at")
-    return rows.only("channel", "sender", "next_attempt_at").first()
+    return rows.only("channel", "sender", "next_attempt_at", "bulk").first()
 
 
 def _held_by(trouble: Incident) -> Q:

@@ -1,0 +1,69 @@
+"""Which messages wait although they are due: those of a send that is paused, stopped, or outside its hours.
+
+Asked by every claim, so it is one look into a small partial index, and no more while nothing is under way.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+import zoneinfo
+
+from django.db.models import QuerySet
+
+from notifications import message_classes
+from notifications.bulk_states import UNDER_WAY, BulkState, MessageClass
+from notifications.message_classes import Rule
+from notifications.models import BulkSend, Message
+
+_READ = ("pk", "state", "message_class", "is_urgent", "timezone", "sends_from", "sends_until", "updated_at")
+
+
+def held(now: dt.datetime) -> list[uuid.UUID]:
+    """The sends of the open tenant scope whose messages must not be claimed now."""
+    return [bulk.pk for bulk, rule in _under_way() if is_held(bulk, rule, now)]
+
+
+def excused(now: dt.datetime, limit: dt.timedelta) -> list[uuid.UUID]:
+    """The sends whose messages may be late by ``limit`` without a fault: held now, or until less than that ago."""
+    return [
+        bulk.pk
+        for bulk, rule in _under_way()
+        if is_held(bulk, rule, now) or is_held(bulk, rule, now - limit) or bulk.updated_at > now - limit
+    ]
+
+
+def _under_way() -> list[tuple[BulkSend, Rule]]:
+    rows = list(BulkSend.objects.filter(state__in=UNDER_WAY, finished_at=None).only(*_READ).order_by())
+    rules = message_classes.rules() if rows else {}
+    return [(row, rules[row.message_class]) for row in rows]
+
+
+def is_held(bulk: BulkSend, rule: Rule, now: dt.datetime) -> bool:
+    """Whether a send under way keeps its messages back at that moment."""
+    if bulk.state in (BulkState.PAUSED, BulkState.STOPPED):
+        return True
+    zone = zoneinfo.ZoneInfo(bulk.timezone)
+    return not message_classes.is_open(now, zone, *windows(bulk, rule))
+
+
+def windows(bulk: BulkSend, rule: Rule) -> list[tuple[dt.time, dt.time]]:
+    """The hours in which messages of a send may leave: its class's, unless it is an urgent service, and its own."""
+    found = []
+    if not (bulk.is_urgent and bulk.message_class == MessageClass.SERVICE):
+        found.append((rule.opens_at, rule.closes_at))
+    if bulk.sends_from is not None and bulk.sends_until is not None:
+        found.append((bulk.sends_from, bulk.sends_until))
+    return found
+
+
+def opens_at(bulk: BulkSend, now: dt.datetime) -> dt.datetime | None:
+    """When messages of a send may leave next; None when its hours and those of its class never meet."""
+    rule = message_classes.rules()[bulk.message_class]
+    return message_classes.next_opening(now, zoneinfo.ZoneInfo(bulk.timezone), *windows(bulk, rule))
+
+
+def without_held(due: QuerySet[Message], now: dt.datetime) -> QuerySet[Message]:
+    """``due`` without the messages that their send holds back."""
+    kept = held(now)
+    return due.exclude(bulk__in=kept) if kept else due
