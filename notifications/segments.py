@@ -48,3 +48,8 @@ def count(text: str) -> Segments:
             parts, room = parts + 1, joined
         room -= size
     return Segments(encoding, units, parts, parts * joined)
+
+
+def outside_gsm(text: str) -> list[str]:
+    """The characters, once each and in order, that force UCS-2."""
+    return [char for char in dict.fromkeys(text) if char not in _GSM]
