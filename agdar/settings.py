@@ -24,6 +24,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[:
 # Where patients and providers reach us: links in messages and the providers' call-backs start with it.
 PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
+# Further hosts that lead to us, which a clinic group may choose for the short links in its messages. Networks in the
+# region pass only links of hosts that were registered with them, so each clinic group has one of its own.
+SHORT_LINK_HOSTS = env.list("SHORT_LINK_HOSTS", cast=lambda host: host.strip().lower(), default=[])
+ALLOWED_HOSTS = [*ALLOWED_HOSTS, *SHORT_LINK_HOSTS]
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -60,6 +64,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "core.auth.AccountMiddleware",
     "core.middleware.RequestLogMiddleware",
+    "core.middleware.SecondFactorMiddleware",
     "core.middleware.TenantMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -107,6 +112,11 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "core.auth.Acc
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name_en", "name_ar")},
+    },
 ]
 LOGIN_URL = "core:sign_in"
 LOGIN_REDIRECT_URL = "core:home"
@@ -122,6 +132,11 @@ AXES_USERNAME_FORM_FIELD = "username"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "core/locked_out.html"
 AXES_ENABLE_ADMIN = False
+AXES_CLIENT_IP_CALLABLE = "core.clients.client_ip"
+# The longest life of a link to choose a password; core.accounts cuts it shorter where it should be.
+PASSWORD_RESET_TIMEOUT = 3 * 24 * 3600
+# The platform's own accounts reach every clinic group: where it is not a demo, a password alone is not enough for that.
+SUPPORT_REQUIRES_SECOND_FACTOR = env.bool("SUPPORT_REQUIRES_SECOND_FACTOR", default=not DEBUG)
 
 # --- Language and time ----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -170,7 +185,8 @@ SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not DEBUG)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31536000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 REFERRER_POLICY = SECURE_REFERRER_POLICY = "same-origin"
 
@@ -230,6 +246,8 @@ EMAIL_CONNECTIONS = env.int("EMAIL_CONNECTIONS", default=5)
 # A mail service by HTTP instead of a mail server: its name in django-anymail and its settings there.
 ANYMAIL_ESP = env.str("ANYMAIL_ESP", default="")
 ANYMAIL = env.json("ANYMAIL", default={})
+# Letters about accounts (core/account_letters.py) go past the adapters, by Django's own way of mailing. None: EMAIL_URL.
+ACCOUNT_EMAIL_BACKEND = f"anymail.backends.{ANYMAIL_ESP}.EmailBackend" if EMAIL_PROVIDER[:1] == ["anymail"] else None
 # "user:password", which the service sends along when it reports; several of them, separated by commas, while it changes.
 ANYMAIL_WEBHOOK_SECRET = env.list("ANYMAIL_WEBHOOK_SECRET", cast=str.strip, default=[])
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Agdar <no-reply@agdar.example>")

@@ -24,13 +24,17 @@ from django.utils.translation import gettext_noop as _
 
 from integrations.providers.shapes import (
     Accepted,
+    Approval,
+    Approved,
     Brake,
     Call,
     CannotList,
     ChannelDisabled,
     Kind,
+    Letterhead,
     LookUp,
     Outgoing,
+    OwnAccount,
     ProviderError,
     Rule,
     Scope,
@@ -42,13 +46,17 @@ log = structlog.get_logger(__name__)
 
 __all__ = [
     "Accepted",
+    "Approval",
+    "Approved",
     "Brake",
     "Call",
     "CannotList",
     "ChannelDisabled",
     "Kind",
+    "Letterhead",
     "LookUp",
     "Outgoing",
+    "OwnAccount",
     "Provider",
     "ProviderError",
     "Rule",
@@ -63,7 +71,8 @@ PATIENCE_SECONDS = 0.1
 class Provider(ABC):
     """One adapter. Instances are shared by the threads of a process and keep nothing about a message."""
 
-    name: ClassVar[str]
+    # Of the house's account the adapter's name, of a clinic group's own one the account's ("twilio@4f9a0c21de").
+    name: str
     channels: ClassVar[frozenset[str]]
     # The piece of /webhooks/<webhook>/status/<message id>/ that its call-backs use; empty: it has none.
     webhook: ClassVar[str] = ""
@@ -73,6 +82,8 @@ class Provider(ABC):
     errors: ClassVar[Mapping[str, Rule]] = {}
     # It tells what a message cost when it is asked some minutes later: worth asking for that alone.
     reports_prices: ClassVar[bool] = False
+    # Channels on which it takes, outside a conversation, only words that were approved before.
+    requires_approval: ClassVar[frozenset[str]] = frozenset()
     # Calls that one process makes at the same time.
     max_in_flight: int = 10
 
@@ -80,6 +91,15 @@ class Provider(ABC):
     def missing_settings(cls, channel: str) -> list[str]:  # noqa: ARG003  # for those with several channels
         """The settings that this adapter needs for the channel and that are empty."""
         return []
+
+    @classmethod
+    def of_account(cls, account: OwnAccount) -> Provider:
+        """The adapter of a clinic group's own account. Only those in ``ProviderAccount.Kind`` have it."""
+        raise NotImplementedError
+
+    def is_usable(self, channel: str) -> bool:
+        """It can be asked and sent over: nothing that it needs is empty."""
+        return not self.missing_settings(channel)
 
     def rate_limit(self, channel: str, sender: str) -> float | None:
         """The provider's documented messages a second for a sender. None: no limit known, or it queues for us."""
@@ -150,6 +170,14 @@ class Provider(ABC):
         What it does not yield is not proven absent: the provider may list it later, or the list was too long.
         """
         raise CannotList(self.name)
+
+    def needs_approval(self, channel: str) -> bool:
+        """Whether it takes, outside a conversation, only words that were approved before."""
+        return channel in self.requires_approval
+
+    def approval_of(self, content_sid: str) -> Approval | None:
+        """What the provider says about an approved content; None when it knows none of that id. Raises ProviderError."""
+        raise NotImplementedError
 
     def parse_status(self, word: str) -> Status | None:
         """Our status for the provider's word; None, and a loud line in the log, for a word nobody has seen yet."""
@@ -291,16 +319,43 @@ ADAPTERS: dict[str, str] = {
 }
 
 
+def is_own(name: str) -> bool:
+    """The name of a clinic group's own account, not of a provider of the house."""
+    return "@" in name
+
+
+def kind_of_name(name: str) -> str:
+    """``twilio`` of ``twilio`` and of ``twilio@4f9a0c21de``."""
+    return name.partition("@")[0]
+
+
 def adapter_class(name: str) -> type[Provider]:
     """The class of that name; KeyError for an unknown one."""
-    found: type[Provider] = import_string(ADAPTERS[name])
+    found: type[Provider] = import_string(ADAPTERS[kind_of_name(name)])
     return found
+
+
+# Where the clinic groups' own accounts come from. This file knows no model: ``integrations/apps.py`` connects it.
+_load_own: Callable[[str], OwnAccount | None] = lambda _name: None  # noqa: E731
+
+
+def connect_own_accounts(load: Callable[[str], OwnAccount | None]) -> None:
+    global _load_own
+    _load_own = load
 
 
 @functools.cache
 def get(name: str) -> Provider:
-    """The adapter of that name, one a process. Made at the first call, so after a worker has forked."""
-    return adapter_class(name)()
+    """The adapter of that name, one a process. Made at the first call, so after a worker has forked.
+
+    Kept for as long as the process lives: an account of that name never gets other credentials.
+    """
+    if not is_own(name):
+        return adapter_class(name)()
+    account = _load_own(name)
+    if account is None:
+        raise KeyError(name)
+    return adapter_class(name).of_account(account)
 
 
 def chosen_all(channel: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What an email is made of: its headers, the text, and the same text as plain HTML.
+"""What an email is made of: its headers, the text, and the same text as HTML on the clinic group's letterhead.
 
 ``write`` makes the bytes for a mail server, ``as_django`` the object for the other backends of Django; both say the
 same. The standard library's generator takes half a millisecond a mail, more than all the rest of the sending; a mail of
@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from email.utils import formataddr, parseaddr
 
+import css_inline
+import nh3
 from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMultiAlternatives
 from django.template.loader import render_to_string
@@ -21,9 +23,10 @@ from django.utils import timezone
 from django.utils.encoding import punycode
 from django.utils.html import escape
 from django.utils.http import http_date
+from django.utils.safestring import SafeString, mark_safe
 
 from integrations.links import link_text
-from integrations.sms_providers import Outgoing
+from integrations.sms_providers import Letterhead, Outgoing
 
 _RIGHT_TO_LEFT = {"ar"}
 # RFC 5321: letters and what else a mailbox may hold without quotes. Mail servers refuse the rest, most of them silently.
@@ -32,12 +35,18 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za
 _PLAIN = re.compile(r"(?!.*=\?)[ -~]{0,200}")
 # Bytes in one encoded word: with "From: " and the word's own frame its line stays below 76 characters (RFC 2047).
 _WORD = 39
+_BETWEEN_TAGS = re.compile(r">\s*\n\s*<")
 _NEW_LINE = re.compile(r"\r\n|\r|\n")
 # "=_" can stand neither in quoted-printable nor in base64 (RFC 2045), so no text can end its part.
 _BOUNDARY = "=_agdar"
 # Where a mail's own words go in the template's markup: characters that no markup holds.
-_SUBJECT, _SENDER, _PARAGRAPHS = "\x01", "\x02", "\x03"
-_MARKS = re.compile("([\x01\x02\x03])")
+_SUBJECT, _SENDER, _PARAGRAPHS, _PIXEL = "\x01", "\x02", "\x03", "\x04"
+_MARKS = re.compile("([\x01\x02\x03\x04])")
+# Of a clinic group without a brand.
+_PLAIN_PAPER = Letterhead(name="", colour="#3451c9", colour_dark="#9db0ff")
+# One for each brand and language that a process meets; each holds some 4 KB.
+_FRAMES = 512
+_INLINER = css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,7 @@ def write(outgoing: Outgoing) -> Letter:
         "Subject": _words(_one_line(outgoing.subject)),
         "From": origin.header,
         "To": recipient,
+        **_reply_to(outgoing),
         **_machine_headers(outgoing, identity),
         "MIME-Version": "1.0",
         "Content-Type": f'multipart/alternative; boundary="{_BOUNDARY}"',
@@ -84,7 +94,7 @@ def write(outgoing: Outgoing) -> Letter:
             f"{top}\r\n--{_BOUNDARY}\r\n".encode("ascii"),
             _part("text/plain", outgoing.body),
             f"\r\n--{_BOUNDARY}\r\n".encode("ascii"),
-            _part("text/html", html(outgoing)),
+            _html_part(outgoing),
             f"\r\n--{_BOUNDARY}--\r\n".encode("ascii"),
         )
     )
@@ -98,6 +108,7 @@ def as_django(outgoing: Outgoing) -> EmailMultiAlternatives:
         body=outgoing.body,
         from_email=_one_line(_sender(outgoing)),
         to=[_one_line(outgoing.to)],
+        reply_to=list(_reply_to(outgoing).values()),
         headers=_machine_headers(outgoing, message_id(outgoing)),
     )
     mail.attach_alternative(html(outgoing), "text/html")
@@ -105,39 +116,89 @@ def as_django(outgoing: Outgoing) -> EmailMultiAlternatives:
 
 
 def html(outgoing: Outgoing) -> str:
-    """The text as a page: its paragraphs and links, in its own direction."""
+    """The text as a page: its paragraphs and links, in its own direction, on the letterhead."""
+    frame = _frame(outgoing.language, outgoing.letterhead or _PLAIN_PAPER)
+    filled = _filled(outgoing, frame)
+    return "".join(filled.get(piece, piece) for piece in frame.pieces)
+
+
+def _filled(outgoing: Outgoing, frame: _Frame) -> dict[str, str]:
+    """The mail's own words, each by its mark in the frame. They hold no line end."""
     sender = _sender(outgoing)
-    frame, between = _frame(outgoing.language)
     text = _NEW_LINE.sub("\n", outgoing.body).strip()
-    paragraphs = [link_text(part).replace("\n", "<br>") for part in text.split("\n\n")]
-    filled = {
+    paragraphs = [link_text(part, style=frame.link_style).replace("\n", "<br>") for part in text.split("\n\n")]
+    return {
         _SUBJECT: escape(outgoing.subject),
         _SENDER: escape(_origin(sender).name or sender),
-        _PARAGRAPHS: between.join(paragraphs),
+        _PARAGRAPHS: frame.between.join(paragraphs),
+        _PIXEL: f'<img src="{escape(outgoing.pixel_url)}" width="1" height="1" alt="">' if outgoing.pixel_url else "",
     }
-    return "".join(filled.get(piece, piece) for piece in frame)
 
 
-@functools.cache
-def _frame(language: str) -> tuple[list[str], str]:
-    """The template's markup, cut where a mail's own words stand, and what stands between two paragraphs.
+def _html_part(outgoing: Outgoing) -> bytes:
+    """As ``_part`` writes it. The frame is encoded once and not with each mail: it is most of the bytes."""
+    frame = _frame(outgoing.language, outgoing.letterhead or _PLAIN_PAPER)
+    filled = _filled(outgoing, frame)
+    if not all(map(str.isascii, filled.values())):
+        return _part("text/html", "".join(filled.get(piece, piece) for piece in frame.pieces))
+    own = {mark: _quoted(words.encode("ascii")) for mark, words in filled.items()}
+    # A soft line end ("=") may stand between any two characters.
+    body = b"=\r\n".join([own.get(piece, ready) for piece, ready in zip(frame.pieces, frame.encoded, strict=True)])
+    return _part_head("text/html", "quoted-printable") + body
 
-    All mails of a language share it, so the template is rendered once and not for each of them.
-    """
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The template's markup, cut where a mail's own words stand, and what stands between two paragraphs."""
+
+    pieces: list[str]
+    # The same in quoted-printable.
+    encoded: list[bytes]
+    between: str
+    link_style: str
+
+
+@functools.lru_cache(maxsize=_FRAMES)
+def _frame(language: str, head: Letterhead) -> _Frame:
+    """Rendered and inlined once for each letterhead and language, and not for each mail: that takes a millisecond."""
     is_rtl = language in _RIGHT_TO_LEFT
-    rendered = render_to_string(
+    page = render_to_string(
         "integrations/email.html",
         {
             "subject": _SUBJECT,
-            "sender": _SENDER,
+            "sender": _without_marks(head.name) or _SENDER,
             "paragraphs": [_PARAGRAPHS, _PARAGRAPHS],
+            "pixel": _PIXEL,
+            "head": head,
+            "footer": _footer(_without_marks(head.footer)),
             "language": language,
             "direction": "rtl" if is_rtl else "ltr",
             "start": "right" if is_rtl else "left",
         },
     )
-    before, between, after = rendered.split(_PARAGRAPHS)
-    return _MARKS.split(before + _PARAGRAPHS + after), between
+    # In one line: what is encoded for each mail looks at every line end.
+    in_one_line = " ".join(_BETWEEN_TAGS.sub("><", _INLINER.inline(page)).split())
+    before, between, after = in_one_line.split(_PARAGRAPHS)
+    link_style = f"color:{head.colour};text-decoration:underline"
+    pieces = _MARKS.split(before + _PARAGRAPHS + after)
+    return _Frame(pieces, [_quoted(piece.encode()) for piece in pieces], between, link_style)
+
+
+def _footer(text: str) -> SafeString:
+    """An admin's words as HTML: escaped, its addresses linked, and washed once more before it goes to thousands."""
+    lines = link_text(_NEW_LINE.sub("\n", text).strip()).replace("\n", "<br>")
+    washed = nh3.clean(lines, tags={"a", "br"}, attributes={"a": {"href", "target"}}, url_schemes={"http", "https"})
+    return mark_safe(washed)  # noqa: S308  # washed in the line above
+
+
+def _without_marks(text: str) -> str:
+    return _MARKS.sub("", text)
+
+
+def _reply_to(outgoing: Outgoing) -> dict[str, str]:
+    if outgoing.letterhead is None or not outgoing.letterhead.reply_to:
+        return {}
+    return {"Reply-To": _mailbox(_one_line(outgoing.letterhead.reply_to))}
 
 
 def _sender(outgoing: Outgoing) -> str:
@@ -195,14 +256,24 @@ def _words(text: str) -> str:
 
 def _part(content_type: str, text: str) -> bytes:
     """One part: quoted-printable while most of it is ASCII, base64 where that is shorter (Arabic)."""
-    lines = _NEW_LINE.sub("\r\n", text)
+    lines = _NEW_LINE.sub("\r\n", text) if "\n" in text or "\r" in text else text
     raw = lines.encode()
     # A byte outside ASCII becomes three in the one, all bytes become 4/3 in the other; Arabic has two bytes a letter.
     if (len(raw) - len(lines)) * 12 < len(raw):
-        encoding, body = "quoted-printable", binascii.b2a_qp(raw)
+        encoding, body = "quoted-printable", _quoted(raw)
     else:
         packed = base64.b64encode(raw)
         encoding = "base64"
         body = b"\r\n".join(packed[start : start + 76] for start in range(0, len(packed), 76))
+    return _part_head(content_type, encoding) + body
+
+
+def _quoted(raw: bytes) -> bytes:
+    """Quoted-printable with line ends of two bytes; the library ends its soft ones as the first hard one is."""
+    return binascii.b2a_qp(raw).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+@functools.cache
+def _part_head(content_type: str, encoding: str) -> bytes:
     head = f"Content-Type: {content_type}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
-    return head.encode("ascii") + body
+    return head.encode("ascii")

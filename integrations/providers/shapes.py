@@ -66,12 +66,62 @@ class ProviderError(Exception):
         return self.kind in (Kind.NUMBER, Kind.OPTED_OUT, Kind.CONTENT, Kind.CONFIGURATION)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnAccount:
+    """A clinic group's own account, as its adapter needs it. ``senders``: channel → the sender where none is named.
+
+    ``login`` is what is no secret (Twilio's SID, the mail server's user), ``server`` the mail server's address
+    (smtp+tls://host:587), ``webhook_key`` what we write into the call-backs of a provider that signs nothing.
+    """
+
+    name: str
+    login: str
+    server: str
+    secret: str = field(repr=False)
+    senders: Mapping[str, str]
+    webhook_key: str = field(default="", repr=False)
+
+
 class ChannelDisabled(Exception):
     """No provider carries this channel here."""
 
 
 class CannotList(Exception):
     """This provider has no list of messages by date: it can only be asked about one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """How a clinic group's emails look in one language. Texts are plain; an empty one is left out.
+
+    ``colour`` is read on white, ``colour_dark`` on a dark ground; the logo's sizes are those it is shown in, in pixels.
+    """
+
+    name: str
+    colour: str
+    colour_dark: str
+    logo_url: str = ""
+    logo_width: int = 0
+    logo_height: int = 0
+    footer: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The approved content that a WhatsApp message is sent as; ``variables`` is JSON: {"1": "Sara"}."""
+
+    content_sid: str
+    variables: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a provider says about one approved content. ``status`` and ``category`` are its own words, lower case."""
+
+    status: str
+    category: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +139,11 @@ class Outgoing:
     valid_seconds: int | None
     # 1 for the first call for this message.
     attempt: int = 1
+    # Email: whose paper it is written on (None: plain), and the picture that tells of its opening (empty: none).
+    letterhead: Letterhead | None = None
+    pixel_url: str = ""
+    # WhatsApp: sent as this instead of as free text.
+    approved: Approved | None = None
 
 
 @dataclass(frozen=True, slots=True)
