@@ -90,6 +90,10 @@ _ADMIN = (
             Entry("notifications:announcements", "speakerphone", _("Announcements"), ("notifications:announcement_",)),
         ),
     ),
+    (
+        _("Clinic"),
+        (Entry("core:audit", "history", _("Audit trail"), ("core:audit_", "core:looks")),),
+    ),
 )
 _PROVIDER = (
     (

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.models import Look, Patient, User
+from core.selectors import matching
 
 # A page that is read again within this time is the same look: reloads and the refreshing of a page do not flood the log.
 WINDOW = dt.timedelta(minutes=15)
@@ -61,6 +62,24 @@ def record_look(*, user: User, patient: Patient | None = None, message: Written 
 def looks_at(patient: Patient) -> QuerySet[Look]:
     """Who looked at this patient's messages, the latest first, with the user."""
     return Look.objects.filter(patient=patient).select_related("user").order_by("-seen_at", "-pk")
+
+
+def log(
+    *,
+    patient: Patient | None = None,
+    user: User | None = None,
+    page: str = "",
+    search: str = "",
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> QuerySet[Look]:
+    """The looks that pass, the latest first, with who looked. ``search`` finds patients as their list does."""
+    rows = Look.objects.select_related("user").order_by("-seen_at", "-pk")
+    given = {"patient": patient, "user": user, "page": page, "seen_at__gte": since, "seen_at__lt": until}
+    rows = rows.filter(**{name: value for name, value in given.items() if value})
+    if search.strip():
+        rows = rows.filter(patient__in=Patient.objects.filter(matching(search)).values("pk"))
+    return rows
 
 
 def looks_forget(*, limit: int = 10_000) -> int:

@@ -14,6 +14,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from core.looks import looks_forget
 from core.models import Heartbeat, User
 from core.sessions import clear_expired
 from core.tenancy import active_tenant_ids, tenant_scope
@@ -154,8 +155,6 @@ def cleanup_old_notifications(days: int | None = None) -> dict[str, int]:
 @shared_task
 def cleanup_old_looks() -> dict[str, int]:
     """Deletes the looks at patients' messages that are older than two years, tenant by tenant."""
-    from core.looks import looks_forget
-
     deleted = 0
     for tenant_id in active_tenant_ids():
         with tenant_scope(tenant_id):
@@ -167,6 +166,22 @@ def cleanup_old_looks() -> dict[str, int]:
 def clear_sessions_task() -> dict[str, int]:
     """Deletes the sessions that are over: nobody else takes away those of people who just closed the window."""
     return {"cleared": clear_expired(timezone.now())}
+
+
+@shared_task
+def send_account_letter_task(letter_id: str) -> bool:
+    """Sends one letter about an account."""
+    from core.account_letters import letter_send
+
+    return letter_send(uuid.UUID(letter_id))
+
+
+@shared_task
+def sweep_account_letters_task() -> dict[str, int]:
+    """Letters about accounts whose doorbell was lost or whose mail server was away."""
+    from core.account_letters import letters_sweep
+
+    return letters_sweep()
 
 
 @shared_task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from core.views import account, language, patients
+from core.views import account, audit, language, patients
 from core.views.home import home
 
 app_name = "core"
@@ -27,4 +27,7 @@ urlpatterns = [
     path("patients/<uuid:pk>/guardians/create/", patients.guardian_create, name="guardian_create"),
     path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
     path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),
+    path("audit/", audit.audit_trail, name="audit"),
+    path("audit/export/", audit.audit_export, name="audit_export"),
+    path("audit/looks/", audit.look_log, name="looks"),
 ]

@@ -20,9 +20,10 @@ from appointments.models import Appointment, AppointmentEvent, ConfirmationToken
 from appointments.states import AWAITED, Verb, legal_moves
 from appointments.views.history import history_of, reminders_of
 from appointments.views.verbs import MOVES, Move
+from core import looks
 from core.access import Can, allows, get_or_404, require
 from core.arrival import open_points
-from core.models import SubFile, User
+from core.models import Look, SubFile, User
 from core.models.tenant import in_language
 from notifications import registry
 from notifications.models import Message
@@ -65,7 +66,7 @@ def checks(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 def messages(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The messages' card; it asks for itself until they have left."""
     appointment = get_or_404(selectors.appointments_for(request.user), pk)
-    context = {"appointment": appointment, **_messages(appointment)}
+    context = {"appointment": appointment, **_messages(appointment, request.user)}
     return render(request, "appointments/partials/appointment_messages.html", context)
 
 
@@ -78,7 +79,7 @@ def render_detail(request: HttpRequest, pk: uuid.UUID, *, refused: str = "", sta
     context["checks"] = open_points(appointment) if appointment.status in _BEFORE_THE_VISIT else []
     context["invoices"] = list(appointment.invoices.order_by("created_at")) if allows(user, Can.TAKE_PAYMENTS) else []
     if allows(user, Can.SEE_MESSAGES):
-        context.update(_messages(appointment))
+        context.update(_messages(appointment, user))
     if is_desk and appointment.link_code and appointment.status in AWAITED:
         context["link"] = f"{settings.PUBLIC_BASE_URL}{reverse('appointments:link', args=[appointment.link_code])}"
     context["history"] = history_of(appointment.events.all())
@@ -86,8 +87,9 @@ def render_detail(request: HttpRequest, pk: uuid.UUID, *, refused: str = "", sta
     return render(request, "appointments/detail.html", context, status=status)
 
 
-def _messages(appointment: Appointment) -> dict[str, Any]:
+def _messages(appointment: Appointment, user: User) -> dict[str, Any]:
     """Everything that was sent, or refused, about this visit, the latest first; and whether to look again soon."""
+    looks.record_look(user=user, patient=appointment.patient, page=Look.Page.APPOINTMENT)
     now = timezone.now()
     rows = list(
         Message.objects.filter(object_type=Appointment._meta.label_lower, object_id=appointment.pk)

@@ -22,11 +22,11 @@ from django.views.decorators.http import require_POST
 from appointments import selectors as visits
 from appointments.models import Appointment
 from appointments.states import AWAITED
-from core import consent, patients, phone, selectors
-from core.access import Can, get_or_404, require
+from core import consent, looks, patients, phone, selectors
+from core.access import Can, allows, get_or_404, require
 from core.errors import DomainError
 from core.forms import ConsentForm, GuardianForm, PatientForm, PreferenceForm
-from core.models import Guardian, Guardianship, Patient, SubFile, User
+from core.models import Guardian, Guardianship, Look, Patient, SubFile, User
 from core.views.reader import reader_of
 from core.views.unreachable import stopped_of
 from finance.selectors import invoices_of_patient
@@ -68,6 +68,7 @@ def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     called_off = Q(status__in=(Appointment.Status.CANCELLED, Appointment.Status.ENTERED_IN_ERROR))
     own_visits = visits.of_patient(request.user, patient)
     family = _family(patient)
+    looks.record_look(user=request.user, patient=patient, page=Look.Page.PATIENT)
     return render(
         request,
         "core/patient_detail.html",
@@ -83,6 +84,7 @@ def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
             "invoices": invoices_of_patient(request.user, patient)[:SHOWN],
             "sent": messages.messages_of(patient)[:SHOWN],
             "replies": messages.replies_of(patient)[:SHOWN],
+            "looks": looks.looks_at(patient)[:SHOWN] if allows(request.user, Can.SEE_AUDIT) else [],
             "edit_url": reverse("core:patient_update", args=[patient.pk]),
             "location": request.user.location,
         },

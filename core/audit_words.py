@@ -1,0 +1,205 @@
+"""The audit trail in words: what an action is called, what a kind of object is called.
+
+An action without words shows its key; a house test (tests/test_audit_coverage.py) asks for words of every action in the
+code. Must never import anything of the other apps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Field
+from django.utils.functional import Promise
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+ACTIONS: dict[str, Promise] = {
+    # signing in
+    "session.opened": _("Signed in"),
+    "session.closed": _("Signed out"),
+    "session.refused": _("Sign-in failed"),
+    "session.locked_out": _("Locked out after failed sign-ins"),
+    "session.revoked": _("Session ended"),
+    "password.changed": _("Password changed"),
+    "password.reset_asked": _("Asked for a new password"),
+    "password.set_by_link": _("Password set by the link in an email"),
+    "second_factor.added": _("Second factor added"),
+    "second_factor.removed": _("Second factor removed"),
+    "second_factor.refused": _("Wrong code of the second factor"),
+    "second_factor.recovery_used": _("Recovery code used"),
+    "second_factor.codes_made": _("Recovery codes made"),
+    "second_factor.requirement_set": _("Second factor required, or no longer"),
+    # people
+    "user.created": _("User created"),
+    "user.invited": _("User invited"),
+    "user.updated": _("User changed"),
+    "user.role_changed": _("Role changed"),
+    "user.deactivated": _("User deactivated"),
+    "user.reactivated": _("User activated again"),
+    "absence.created": _("Absence entered"),
+    "absence.ended": _("Absence ended"),
+    "absence.removed": _("Absence removed"),
+    "shift.created": _("Duty shift entered"),
+    "shift.ended": _("Duty shift ended"),
+    "shift.removed": _("Duty shift removed"),
+    "holiday.created": _("Holiday entered"),
+    "holiday.removed": _("Holiday removed"),
+    "escalation.minutes_set": _("Minutes until escalation set"),
+    "announcement.posted": _("Announcement posted"),
+    "staff_preference.created": _("Own notifications set"),
+    "staff_preference.updated": _("Own notifications changed"),
+    "push.subscribed": _("Browser notifications turned on"),
+    "push.unsubscribed": _("Browser notifications turned off"),
+    "chat_target.added": _("Chat channel added"),
+    "chat_target.removed": _("Chat channel removed"),
+    # the clinic
+    "clinic.updated": _("Clinic settings changed"),
+    "location.created": _("Location created"),
+    "location.updated": _("Location changed"),
+    "department.created": _("Department created"),
+    "department.updated": _("Department changed"),
+    "class_rule.set": _("Rule of a message class set"),
+    "provider.started_again": _("Sending over a provider started again"),
+    "rate.updated": _("Sending speed changed"),
+    # patients
+    "patient.created": _("Patient file opened"),
+    "patient.updated": _("Patient file changed"),
+    "guardian.added": _("Guardian added"),
+    "guardian.updated": _("Guardian changed"),
+    "guardian.verified": _("Guardian verified"),
+    "guardian.made_primary": _("Guardian made the first contact"),
+    "guardian.messages": _("Messages to a guardian turned on or off"),
+    "guardian.removed": _("Guardian taken out of the file"),
+    "consent.verified": _("Treatment consent checked"),
+    "preference.created": _("Message preferences set"),
+    "preference.updated": _("Message preferences changed"),
+    "suppressed_address.lifted": _("Stopped address used again"),
+    # visits and money
+    "appointment.booked": _("Appointment booked"),
+    "appointment.rescheduled": _("Appointment moved"),
+    "appointment.cancelled": _("Appointment cancelled"),
+    "appointment.unconfirmed": _("Confirmation taken back"),
+    "appointment.arrival_undone": _("Arrival taken back"),
+    "appointment.reopened": _("Appointment reopened"),
+    "appointment.no_show": _("Marked as no-show"),
+    "appointment.no_show_corrected": _("No-show corrected"),
+    "appointment.reinstated": _("Appointment reinstated"),
+    "appointment.voided": _("Appointment marked as entered in error"),
+    "appointment.results_announced": _("Results announced to the patient"),
+    "invoice.issued": _("Invoice issued"),
+    "invoice.voided": _("Invoice voided"),
+    "payment.recorded": _("Payment recorded"),
+    "payment.reminded": _("Payment reminder sent"),
+    # messages
+    "message.sent": _("Single message sent"),
+    "message.retried": _("Message tried again"),
+    "message.cancelled": _("Queued message cancelled"),
+    "template.updated": _("Template changed"),
+    # the trail itself
+    "audit.exported": _("Audit trail exported"),
+}
+
+# The filter's groups: the beginnings of the actions, in the order of the page.
+GROUPS: list[tuple[Promise, tuple[str, ...]]] = [
+    (_("Signing in"), ("session.", "password.", "second_factor.")),
+    (_("People and duty"), ("user.", "absence.", "shift.", "holiday.", "escalation.")),
+    (_("Clinic settings"), ("clinic.", "location.", "department.", "class_rule.", "provider.", "rate.")),
+    (_("Patients"), ("patient.", "guardian.", "consent.", "preference.", "suppressed_address.")),
+    (_("Appointments"), ("appointment.",)),
+    (_("Invoices"), ("invoice.", "payment.")),
+    (_("Messages"), ("message.",)),
+    (_("Templates"), ("template.",)),
+    (_("The audit trail"), ("audit.",)),
+]
+
+# Field names whose column has no name of its own in words, or that are no column.
+FIELDS: dict[str, Promise] = {
+    "actor": _("Done by"),
+    "address": _("Address"),
+    "changed": _("Changed fields"),
+    "channel": _("Channel"),
+    "cover": _("Covered by"),
+    "department": _("Department"),
+    "ends_at": _("End"),
+    "first_day": _("First day"),
+    "format": _("Format"),
+    "from": _("From"),
+    "guardian": _("Guardian"),
+    "is_active": _("Active"),
+    "kind": _("Kind"),
+    "last_day": _("Last day"),
+    "location": _("Location"),
+    "minutes": _("Minutes"),
+    "mrn": _("File number"),
+    "patient": _("Patient"),
+    "people": _("People told"),
+    "provider": _("Provider"),
+    "rate": _("Messages per second"),
+    "reason": _("Reason"),
+    "role": _("Role"),
+    "rows": _("Rows"),
+    "sender": _("Sender"),
+    "since": _("From"),
+    "starts_at": _("Start"),
+    "status": _("Status"),
+    "until": _("To"),
+    "user": _("User"),
+    "version": _("Version"),
+    "valid_until": _("Valid until"),
+    "verified": _("Verified"),
+}
+
+
+def action_label(action: str) -> str:
+    """“Template published”; the key itself for an action of which nobody wrote words."""
+    words = ACTIONS.get(action)
+    return str(words) if words is not None else action
+
+
+def action_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The options of the filter, in groups; what stands in no group comes last."""
+    groups = []
+    left = dict(ACTIONS)
+    for label, starts in GROUPS:
+        own = [(action, str(left.pop(action))) for action in list(left) if action.startswith(starts)]
+        if own:
+            groups.append((str(label), own))
+    if left:
+        groups.append((str(_("Other")), [(action, str(words)) for action, words in left.items()]))
+    return groups
+
+
+def kind_label(object_type: str) -> str:
+    """“Appointment” for ``appointments.appointment``; the text itself for a model that is no more."""
+    if not object_type:
+        return ""
+    try:
+        return str(capfirst(apps.get_model(object_type)._meta.verbose_name))
+    except (LookupError, ValueError):
+        return object_type
+
+
+def field_label(object_type: str, name: str) -> str:
+    """A changed value's name: the column's when it has one in words, else ours."""
+    bare = name.removesuffix("_id")
+    column = column_of(object_type, name)
+    if column is not None and isinstance(column.verbose_name, Promise):
+        return str(capfirst(column.verbose_name))
+    return str(FIELDS.get(bare) or capfirst(bare.replace("_", " ")))
+
+
+def column_of(object_type: str, name: str) -> Field[Any, Any] | None:
+    """The column that a recorded value came from, or None: values are recorded under names that are no column, too."""
+    try:
+        model = apps.get_model(object_type)
+    except (LookupError, ValueError):
+        return None
+    for candidate in (name, name.removesuffix("_id")):
+        try:
+            column = model._meta.get_field(candidate)
+        except FieldDoesNotExist:
+            continue
+        return column if isinstance(column, Field) else None
+    return None

@@ -1,0 +1,96 @@
+"""What an act was done to: its kind, its name, and its page when it still exists and has one. Roof: knows every app."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db.models import Model
+from django.urls import NoReverseMatch, reverse
+
+from core.access import Can, allows
+from core.audit_diff import Rows
+from core.audit_words import kind_label
+from core.models import AuditEvent, User
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """``url`` is empty when there is no page, or not for this reader."""
+
+    kind: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a kind of object is shown. ``key`` gives the id of the address; None: the page has none."""
+
+    route: str
+    capability: Can
+    key: Callable[[Model], uuid.UUID | None] | None = None
+
+
+def _own(row: Model) -> uuid.UUID:
+    key: uuid.UUID = row.pk
+    return key
+
+
+def _of_patient(row: Model) -> uuid.UUID | None:
+    key: uuid.UUID | None = getattr(row, "patient_id", None)
+    return key
+
+
+def _of_visit(row: Model) -> uuid.UUID | None:
+    key: uuid.UUID | None = getattr(row, "appointment_id", None)
+    return key
+
+
+_TEAM = Place("notifications:team", Can.ADMINISTER)
+PLACES: dict[str, Place] = {
+    "appointments.appointment": Place("appointments:detail", Can.SEE_APPOINTMENTS, _own),
+    "core.absence": _TEAM,
+    "core.dutyshift": _TEAM,
+    "core.holiday": _TEAM,
+    "core.patient": Place("core:patient_detail", Can.SEE_PATIENTS, _own),
+    "core.subfile": Place("core:patient_detail", Can.SEE_PATIENTS, _of_patient),
+    "finance.invoice": Place("appointments:detail", Can.SEE_APPOINTMENTS, _of_visit),
+    "notifications.message": Place("notifications:message_detail", Can.SEE_MESSAGES, _own),
+    "notifications.messagetemplate": Place("notifications:template_detail", Can.MANAGE_TEMPLATES, _own),
+    "notifications.notificationpreference": Place("core:patient_detail", Can.SEE_PATIENTS, _of_patient),
+}
+
+
+def thing_of(event: AuditEvent, rows: Rows, user: User) -> Thing | None:
+    """None for an act that has no object."""
+    if not event.object_type:
+        return None
+    kind = kind_label(event.object_type)
+    row = rows.get((event.object_type, event.object_id)) if event.object_id is not None else None
+    if row is None:
+        return Thing(kind, str(event.object_id)[:8] if event.object_id else "", "")
+    return Thing(kind, _name(row), _url(event.object_type, row, user))
+
+
+def _name(row: Model) -> str:
+    """What people call it; empty when it has no name of its own (a preference, a browser)."""
+    for attribute in ("name", "number", "title"):
+        value = getattr(row, attribute, "")
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def _url(object_type: str, row: Model, user: User) -> str:
+    place = PLACES.get(object_type)
+    if place is None or not allows(user, place.capability):
+        return ""
+    key = place.key(row) if place.key is not None else None
+    if place.key is not None and key is None:
+        return ""
+    try:
+        return reverse(place.route, args=[key] if key is not None else [])
+    except NoReverseMatch:
+        return ""
