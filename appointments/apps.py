@@ -9,10 +9,11 @@ class AppointmentsConfig(AppConfig):
     verbose_name = _("Appointments")
 
     def ready(self) -> None:
-        from appointments import signals  # noqa: F401  # the handlers connect themselves
+        from appointments import rollups, signals  # noqa: F401  # the handlers connect themselves
         from appointments.events import ENTRIES
         from appointments.links import appointment_address
         from notifications import links, registry
 
         registry.register(*ENTRIES)
         links.register_link("appointments.appointment", appointment_address)
+        rollups.register()

@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from core import phone
-from core.models import Guardianship, Patient, Tenant, User
+from core.models import Guardianship, Location, Patient, Tenant, User
 
 _WESTERN_DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹", "01234567890123456789")
 # Letters that people write one for the other; short vowels and the stretching mark may stand between any two.
@@ -29,6 +29,12 @@ _DIGITS = re.compile(r"\d+", re.ASCII)
 def zone_of(user: User) -> zoneinfo.ZoneInfo:
     """The wall clock of the place where the user works."""
     return user.location.zone if user.location is not None else zoneinfo.ZoneInfo(settings.TIME_ZONE)
+
+
+def zone_of_tenant() -> zoneinfo.ZoneInfo:
+    """The clock of the open tenant as a whole, by which its days are divided: that of its first location."""
+    name = Location.objects.order_by("pk").values_list("timezone", flat=True).first()
+    return zoneinfo.ZoneInfo(name or settings.TIME_ZONE)
 
 
 def western_digits(text: str) -> str:

@@ -14,8 +14,13 @@ class FinanceConfig(AppConfig):
         from finance.clearance import check_clearance
         from finance.events import ENTRIES
         from finance.links import invoice_address
-        from notifications import links, registry
+        from finance.models import Invoice
+        from notifications import links, registry, rollup_sources
 
         arrival.register_check("financial clearance", check_clearance)
         registry.register(*ENTRIES)
         links.register_link("finance.invoice", invoice_address)
+        rollup_sources.register_department(
+            Invoice._meta.label_lower,
+            lambda key: Invoice.objects.filter(pk=key).values("appointment__department_id"),
+        )

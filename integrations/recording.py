@@ -21,7 +21,7 @@ from core.bulk import update_rows
 from integrations import breaker, incidents, rates
 from integrations.messaging_service import MessagingService
 from integrations.sms_providers import Accepted, Call, Kind, Provider, ProviderError, Scope
-from notifications import lifecycle
+from notifications import lifecycle, rollup_marks
 from notifications.lifecycle import Move
 from notifications.models import Message, MessageAttempt
 from notifications.receipt_rules import FIRST_CHECK, REASON_OF_KIND, fallback_due_at
@@ -128,6 +128,7 @@ def _keep_evidence(rows: Sequence[Message], outcomes: Mapping[uuid.UUID, Call], 
         ],
         ["provider_message_id"],
     )
+    rollup_marks.mark(rows[0].tenant_id, (row.created_at for row in rows))
     log.info("answers_late", count=len(rows))
 
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 from core.bulk import blank_row, insert_rows, update_rows
 from core.ids import ordered_uuid
 from core.models import User
-from notifications import states, undeliverable
+from notifications import rollup_marks, states, undeliverable
 from notifications.models import Message, MessageAttempt, MessageLog
 from notifications.states import CANCELLABLE, RETRY_DELAYS, RETRY_JITTER, SUCCESS, TRANSITIONS, LogEvent, Reason, Status
 
@@ -40,10 +40,13 @@ _STATUS_OF_REASON: dict[str, Status] = {
 _NEEDED_TO_SEND = (
     *("tenant", "event", "patient", "user", "notification_type", "channel", "recipient", "sender", "language"),
     *("subject", "body", "status", "provider", "retry_count", "attempt_count", "log_position", "expires_at"),
-    *("fallback_channels", "segments", "cost", "currency"),
+    *("fallback_channels", "segments", "cost", "currency", "created_at"),
 )
 # What a move reads of a row before it decides.
-_READ = ("id", "tenant_id", "status", "lease_token", "retry_count", "log_position", "sent_at", "delivered_at")
+_READ = (
+    *("id", "tenant_id", "status", "lease_token", "retry_count", "log_position"),
+    *("sent_at", "delivered_at", "created_at"),
+)
 
 
 @dataclass(slots=True)
@@ -182,6 +185,7 @@ def claim(
         )
     insert_rows(MessageLog, logs)
     insert_rows(MessageAttempt, attempts)
+    rollup_marks.mark(rows[0].tenant_id, (row.created_at for row in rows))
     return rows
 
 
@@ -225,6 +229,9 @@ def move_many(moves: Sequence[Move]) -> set[uuid.UUID]:
     _write(changes)
     insert_rows(MessageLog, logs)
     undeliverable.follow(befores, changes)
+    if changes:
+        moved = [rows[key] for key in changes]
+        rollup_marks.mark(moved[0]["tenant_id"], (row["created_at"] for row in moved))
     return set(changes)
 
 
@@ -275,7 +282,7 @@ def move(
     written = {"status": to, "updated_at": now, "log_position": F("log_position") + new_rows}
     if rows.update(**written, **_stamps(to, now), **(fields or {})) != 1:
         return False
-    tenant_id, last = Message.objects.values_list("tenant_id", "log_position").get(pk=message_id)
+    tenant_id, last, created_at = _after_move(message_id)
     logs = [] if event is None else [_row(message_id, tenant_id, event, last - 1, at=now, actor=actor)]
     logs.append(
         _row(
@@ -291,6 +298,7 @@ def move(
         )
     )
     insert_rows(MessageLog, logs)
+    rollup_marks.mark(tenant_id, [created_at])
     if undeliverable.may_be_the_end({"status": to, **(fields or {})}):
         undeliverable.note_ended([message_id])
     elif to in SUCCESS:
@@ -304,11 +312,17 @@ def note(
 ) -> None:
     """A row of the timeline that is no move: a copy over another channel, a copy that arrived."""
     Message.objects.filter(pk=message.pk).update(log_position=F("log_position") + 1)
-    last = Message.objects.values_list("log_position", flat=True).get(pk=message.pk)
+    _tenant_id, last, created_at = _after_move(message.pk)
+    rollup_marks.mark(message.tenant_id, [created_at])
     insert_rows(
         MessageLog,
         [_row(message.pk, message.tenant_id, event, last, at=timezone.now(), response=response, actor=actor)],
     )
+
+
+def _after_move(message_id: uuid.UUID) -> tuple[uuid.UUID, int, dt.datetime]:
+    """Whose it is, its last log position, when it was created."""
+    return Message.objects.values_list("tenant_id", "log_position", "created_at").get(pk=message_id)
 
 
 def refuse(message_id: uuid.UUID, reason: Reason, *, lease: uuid.UUID | None = None) -> bool:

@@ -122,6 +122,13 @@ ENTRIES = (
         text=Words("The provider refuses our account.", "مزود الخدمة يرفض حسابنا."),
     ),
     _to_admins(
+        "system.counts",
+        ("Figures put right", "تصحيح الأرقام"),
+        Level.WARNING,
+        title=Words("Some figures of past days were put right", "صُححت بعض أرقام أيام سابقة"),
+        text=Words("They did not match the messages.", "لم تطابق الرسائل."),
+    ),
+    _to_admins(
         "system.recovered",
         ("System works again", "عودة النظام إلى العمل"),
         Level.SUCCESS,
