@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 
 ACTIONS: dict[str, Promise] = {
     # signing in
-    "session.opened": _("Signed in"),
-    "session.closed": _("Signed out"),
-    "session.refused": _("Sign-in failed"),
-    "session.locked_out": _("Locked out after failed sign-ins"),
+    "sign_in.done": _("Signed in"),
+    "sign_in.failed": _("Sign-in failed"),
+    "sign_in.locked": _("Locked out after failed sign-ins"),
+    "sign_out.done": _("Signed out"),
     "session.revoked": _("Session ended"),
     "password.changed": _("Password changed"),
     "password.reset_asked": _("Asked for a new password"),
@@ -103,7 +103,7 @@ ACTIONS: dict[str, Promise] = {
 
 # The filter's groups: the beginnings of the actions, in the order of the page.
 GROUPS: list[tuple[Promise, tuple[str, ...]]] = [
-    (_("Signing in"), ("session.", "password.", "second_factor.")),
+    (_("Signing in"), ("sign_in.", "sign_out.", "session.", "password.", "second_factor.")),
     (_("People and duty"), ("user.", "absence.", "shift.", "holiday.", "escalation.")),
     (_("Clinic settings"), ("clinic.", "location.", "department.", "class_rule.", "provider.", "rate.")),
     (_("Patients"), ("patient.", "guardian.", "consent.", "preference.", "suppressed_address.")),

@@ -14,7 +14,18 @@ from django.utils import timezone
 
 from core.demo_accounts import DEMO_PASSWORD
 from core.management.demo_data import build as building
-from core.management.demo_data import calendar, extras, happenings, messages, money, people, team, timelines, visits
+from core.management.demo_data import (
+    calendar,
+    extras,
+    happenings,
+    messages,
+    money,
+    people,
+    team,
+    timelines,
+    trails,
+    visits,
+)
 from core.management.demo_data.build import Build
 from core.management.demo_data.clinics import ClinicPlan
 from core.models import Tenant
@@ -81,4 +92,5 @@ def live_through(
             outage=timelines.outage_of(build, days),
         )
         team.build_team(build)
+        trails.build_trails(build)
     return Counts(len(history.lives), len(post.messages))
