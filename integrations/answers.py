@@ -20,8 +20,8 @@ from django.utils.translation import gettext_noop as _
 
 from core.bulk import update_rows
 from integrations import sms_providers
-from integrations.sms_providers import ADAPTERS, LookUp, Provider, ProviderError
-from notifications import lifecycle, receipts, selectors
+from integrations.sms_providers import LookUp, Provider, ProviderError
+from notifications import lifecycle, receipts, rollup_marks, selectors
 from notifications.models import Message, MessageAttempt, ProviderReceipt
 from notifications.receipt_rules import Word
 from notifications.states import AWAITING_RECEIPT, Outcome, Status
@@ -84,12 +84,14 @@ def attempts_of(message_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Messag
 
 def adapter_of(name: str, channel: str) -> Provider | None:
     """None for an adapter that is gone, or has lost its settings, since the message was sent."""
-    if name in ADAPTERS and sms_providers.adapter_class(name).missing_settings(channel):
-        return None
     try:
-        return sms_providers.get(name)
+        # Before it is made: some cannot be made without their settings.
+        if not sms_providers.is_own(name) and sms_providers.adapter_class(name).missing_settings(channel):
+            return None
+        adapter = sms_providers.get(name)
     except KeyError:
         return None
+    return adapter if adapter.is_usable(channel) else None
 
 
 def awaits_price(attempt: MessageAttempt, channel: str) -> bool:
@@ -159,6 +161,9 @@ def record(answers: Sequence[Answer]) -> int:
         is_over = row.pk in unanswerable
         row.next_check_at = None if is_over else _next_check(row, statuses[row.pk], attempts[row.pk], now)
     update_rows(Message, [_values(row, _SUMMED_UP) for row in messages.values()], _SUMMED_UP)
+    if messages:
+        rows = list(messages.values())
+        rollup_marks.mark(rows[0].tenant_id, (row.created_at for row in rows))
     return moved
 
 
