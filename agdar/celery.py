@@ -39,9 +39,11 @@ _BEAT = {
     "receipts-sweep": ("integrations.tasks.sweep_receipts_task", 20),
     "provider-sync": ("integrations.tasks.provider_sync_task", 60),
     "staff-deliveries": ("integrations.tasks.send_staff_deliveries_task", 20),
+    "bulks-sweep": ("integrations.tasks.sweep_bulks_task", 10),
     "reminders-due": ("appointments.tasks.send_due_reminders_task", 20),
     # A quarter of the shortest patience with an alert.
     "staff-watch": ("integrations.tasks.staff_watch_task", 15),
+    "account-letters-sweep": ("core.tasks.sweep_account_letters_task", 30),
     "sessions-cleanup": ("core.tasks.clear_sessions_task", 3600),
     "notifications-cleanup": ("core.tasks.cleanup_old_notifications", 24 * 3600),
     "looks-cleanup": ("core.tasks.cleanup_old_looks", 24 * 3600),

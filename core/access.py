@@ -1,6 +1,7 @@
 """Who may enter, and the one door to a row.
 
-Every view is wrapped by ``require`` (a signed-in user with a capability) or ``public`` (a house test walks all routes).
+Every view is wrapped by ``require`` (a signed-in user with a capability), ``signed_in`` (one's own account) or ``public``;
+a house test walks all routes.
 Rows come only through ``get_or_404``: a stranger learns nothing, not even that the row exists.
 """
 
@@ -22,6 +23,8 @@ from core.models import Role, User
 
 M = TypeVar("M", bound=Model)
 View = Callable[..., HttpResponseBase]
+# What a view of ``signed_in`` says it wants, as others name a capability or "public".
+SIGNED_IN = "signed_in"
 
 
 class Can(StrEnum):
@@ -100,6 +103,24 @@ def require(capability: Can) -> Callable[[View], View]:
         return inside
 
     return wrap
+
+
+def signed_in(view: View) -> View:
+    """The door of a person's own account: everybody who has signed in, whatever their role, support too.
+
+    Also for those who must set up a second step first (``core.middleware.SecondFactorMiddleware``).
+    """
+
+    @functools.wraps(view)
+    def inside(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            if request.headers.get("HX-Request") == "true":
+                return HttpResponse(status=401)
+            return redirect_to_login(request.get_full_path())
+        return view(request, *args, **kwargs)
+
+    inside.access = SIGNED_IN  # type: ignore[attr-defined]
+    return inside
 
 
 def public(view: View) -> View:

@@ -15,6 +15,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from core.models import User
@@ -54,5 +55,7 @@ def _user_of(request: HttpRequest) -> User | AnonymousUser:
         found: User | AnonymousUser = get_user(request)
     finally:
         _asked_for.reset(token)
+    if isinstance(session, SessionStore) and found.is_authenticated:
+        session.mark_seen(timezone.now())
     request._cached_user = found  # type: ignore[attr-defined]  # Django's own place for it
     return found

@@ -21,6 +21,7 @@ from django.utils.translation import pgettext_lazy
 
 from core.access import Can, allows
 from core.models import Role, User
+from core.second_factor import is_owed
 
 LANGUAGE_NAMES = {"en": "English", "ar": "العربية"}
 
@@ -132,8 +133,9 @@ class Shell:
 
     @cached_property
     def layout(self) -> str:
-        """The frame around an error page: the visitor's has no side bar."""
-        return "base.html" if self.user else "plain.html"
+        """The frame of error pages and of the account: without a side bar for a visitor, and for somebody whom it would lead
+        nowhere before they have set up their second step."""
+        return "base.html" if self.user and not is_owed(self.user) else "plain.html"
 
     # --- language ----------------------------------------------------------------------------------------------------
     @cached_property

@@ -1,17 +1,22 @@
-"""What every request passes: language, log context, tenant scope."""
+"""What every request passes: language, log context, second step, tenant scope."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from django.urls import Resolver404, resolve
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import Resolver404, resolve, reverse
 from django.utils import translation
 
+from core import second_factor
+from core.access import SIGNED_IN
+from core.models import User
 from core.tenancy import system_scope, tenant_scope
 
 log = structlog.get_logger("agdar.request")
@@ -84,6 +89,31 @@ class MachineMiddleware:
         structlog.contextvars.bind_contextvars(request_id=uuid.uuid4().hex[:12])
         answer: HttpResponse = found.func(request, *found.args, **found.kwargs)
         return answer
+
+
+class SecondFactorMiddleware:
+    """Whoever owes a second step is led to set it up, in sessions that were open before it was asked for too.
+
+    What anybody may see stays open, and so does their own account. A fragment gets 403: it has no page to lead from.
+    Costs no query: the session brought along what it needs to know.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        user = request.user
+        if not isinstance(user, User) or not second_factor.is_owed(user):
+            return None
+        if getattr(view, "access", None) in ("public", SIGNED_IN):
+            return None
+        if request.headers.get("HX-Request") == "true":
+            return HttpResponse(status=403)
+        target = reverse("core:second_factor_enable")
+        return HttpResponseRedirect(f"{target}?{urlencode({'next': request.get_full_path()})}")
 
 
 class TenantMiddleware:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.db.models import F
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from core.models import Session, User
 
+# Inside the session's data, beside Django's own: what stands in the columns of the same names.
+AGENT_KEY, SINCE_KEY = "agent", "since"
+# Often enough for "was that me?", and no write for every page.
+SEEN_EVERY = dt.timedelta(minutes=10)
 # Short transactions: nobody who signs in waits behind the housekeeping.
 CLEAR_BATCH = 1000
 
@@ -23,6 +30,7 @@ CLEAR_BATCH = 1000
 class SessionStore(DatabaseStore):
     # Who came with the row when it was read. Handed out once: whoever asks again wants to know how it is now.
     _owner: User | None = None
+    _seen_at: dt.datetime | None = None
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
@@ -35,7 +43,7 @@ class SessionStore(DatabaseStore):
             # As Django does: a key that we did not give out is never taken over.
             self._session_key = None
             return {}
-        self._owner = row.user
+        self._owner, self._seen_at = row.user, row.last_seen_at
         data: dict[str, Any] = self.decode(row.session_data)
         return data
 
@@ -51,7 +59,63 @@ class SessionStore(DatabaseStore):
         user_id = data.get(SESSION_KEY)
         row.user_id = uuid.UUID(user_id) if user_id else None
         row.auth_hash = data.get(HASH_SESSION_KEY, "")
+        row.user_agent = data.get(AGENT_KEY, "")
+        row.created_at = dt.datetime.fromisoformat(data[SINCE_KEY]) if SINCE_KEY in data else None
+        row.last_seen_at = self._seen_at = timezone.now()
         return row
+
+    def mark_seen(self, now: dt.datetime) -> None:
+        """Notes that its user is there, when the last note is old enough."""
+        if self._seen_at is not None and now - self._seen_at < SEEN_EVERY:
+            return
+        self._seen_at = now
+        Session.objects.filter(pk=self.session_key).update(last_seen_at=now)
+
+
+# --- a person's own sessions -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A session for its owner's eyes. ``handle`` names it without being of any use as a cookie."""
+
+    handle: str
+    user_agent: str
+    created_at: dt.datetime | None
+    last_seen_at: dt.datetime | None
+    is_current: bool
+
+
+def sessions_of(user: User, current: str | None) -> list[SessionLine]:
+    """Those that are not over, this one first, then the latest seen. ``current``: the key of the session that asks."""
+    rows = Session.objects.filter(user=user, expire_date__gt=timezone.now()).order_by(
+        F("last_seen_at").desc(nulls_last=True)
+    )
+    lines = [
+        SessionLine(_handle(row.pk), row.user_agent, row.created_at, row.last_seen_at, row.pk == current)
+        for row in rows
+    ]
+    return sorted(lines, key=lambda line: not line.is_current)
+
+
+def end_session(user: User, handle: str) -> bool:
+    """Ends one session of this user, at its next request or poll. False: there is none of that handle."""
+    keys = Session.objects.filter(user=user).values_list("pk", flat=True)
+    key = next((key for key in keys if constant_time_compare(_handle(key), handle)), None)
+    return key is not None and bool(Session.objects.filter(pk=key).delete()[0])
+
+
+def end_sessions(user: User, *, keep: str | None = None) -> int:
+    """Ends all sessions of this user but ``keep``; returns how many."""
+    ended, _each = Session.objects.filter(user=user).exclude(pk=keep or "").delete()
+    return ended
+
+
+def _handle(key: str) -> str:
+    return salted_hmac("core.sessions.handle", key, algorithm="sha256").hexdigest()[:32]
+
+
+# --- housekeeping ----------------------------------------------------------------------------------------------------
 
 
 def clear_expired(now: dt.datetime, batch: int = CLEAR_BATCH) -> int:

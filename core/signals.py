@@ -1,14 +1,23 @@
-"""Core's model signals: what must hold for a patient's row whoever saves it (a form, the console, an import)."""
+"""Core's signals: what must hold for a patient's row whoever saves it (a form, the console, an import), and what a
+sign-in leaves behind."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import structlog
+from axes.signals import user_locked_out
+from django.contrib.auth.signals import user_logged_in
 from django.db.models.signals import pre_save
 from django.dispatch import receiver
+from django.http import HttpRequest
+from django.utils import timezone
 
-from core.models import Guardianship, Patient
+from core import accounts, sessions
+from core.models import Guardianship, Patient, User
 from core.sequences import next_number
+
+log = structlog.get_logger(__name__)
 
 
 @receiver(pre_save, sender=Patient)
@@ -31,3 +40,19 @@ def guardianship_pre_save(
     if raw or instance.is_primary or not instance._state.adding:
         return
     instance.is_primary = not Guardianship.objects.filter(patient=instance.patient).exists()
+
+
+@receiver(user_logged_in)
+def session_began(sender: type[User], *, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """What its owner will see of the session (``core.sessions.sessions_of``)."""
+    request.session[sessions.AGENT_KEY] = request.headers.get("User-Agent", "")[:200]
+    request.session[sessions.SINCE_KEY] = timezone.now().isoformat()
+
+
+@receiver(user_locked_out)
+def sign_in_closed(sender: Any, *, username: str | None = None, **kwargs: Any) -> None:
+    """Too many wrong passwords. A line in the trail where the email belongs to somebody, each time the door closes."""
+    log.warning("sign_in.locked")
+    user = User.accounts.filter(email__iexact=(username or "").strip()).first()
+    if user is not None:
+        accounts.note(user=user, action="sign_in.locked")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from core.views import account, audit, language, patients
+from core.views import account, account_factor, account_page, account_password, audit, language, patients
 from core.views.home import home
 
 app_name = "core"
@@ -12,6 +12,17 @@ app_name = "core"
 urlpatterns = [
     path("", home, name="home"),
     path("sign-in/", account.sign_in, name="sign_in"),
+    path("sign-in/code/", account.sign_in_code, name="sign_in_code"),
+    path("sign-in/forgot/", account_password.password_forgot, name="password_forgot"),
+    path("sign-in/password/<uidb64>/<token>/", account_password.password_link, name="password_link"),
+    path("account/", account_page.account, name="account"),
+    path("account/password/", account_password.password_change, name="password_change"),
+    path("account/second-step/", account_factor.second_factor_enable, name="second_factor_enable"),
+    path("account/second-step/off/", account_factor.second_factor_disable, name="second_factor_disable"),
+    path("account/second-step/codes/", account_factor.recovery_codes, name="recovery_codes"),
+    path("account/second-step/codes/file/", account_factor.recovery_codes_file, name="recovery_codes_file"),
+    path("account/sessions/end/", account_page.sessions_end, name="sessions_end"),
+    path("account/sessions/<slug:handle>/end/", account_page.session_end, name="session_end"),
     path("sign-out/", account.sign_out, name="sign_out"),
     path("language/", language.set_language, name="set_language"),
     path("patients/", patients.patient_list, name="patient_list"),

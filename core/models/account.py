@@ -76,3 +76,6 @@ class AccountLetter(models.Model):
             # The sweeper's.
             models.Index(fields=["next_attempt_at"], condition=models.Q(sent_at=None), name="letter_waiting"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Mapping
 from functools import cache
@@ -21,6 +20,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Can, get_or_404, public, require
+from core.clients import device_name
 from core.errors import DomainError
 from core.models import User
 from notifications import chat, inbox, push, staff_outbox
@@ -32,9 +32,6 @@ from notifications.templatetags.staff_tags import push_context
 from notifications.views.bell import SeeOther
 
 _COOKIE_AGE = 365 * 24 * 3600
-# The first that is found; the order matters, since browsers name each other.
-_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
-_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"))
 
 
 # --- push ------------------------------------------------------------------------------------------------------------
@@ -138,15 +135,6 @@ def _said(request: HttpRequest) -> Mapping[str, str]:
     keys = said.get("keys")
     flat = {**said, **(keys if isinstance(keys, dict) else {})}
     return {name: value for name, value in flat.items() if isinstance(value, str)}
-
-
-def device_name(agent: str) -> str:
-    """“Chrome on Android”, as far as the browser says so."""
-    browser = next((name for sign, name in _BROWSERS if sign in agent), "")
-    system = next((name for sign, name in _SYSTEMS if sign in agent), "Linux" if re.search(r"Linux|X11", agent) else "")
-    if browser and system:
-        return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
-    return browser or system or _("A browser")
 
 
 # --- Slack and Teams -------------------------------------------------------------------------------------------------
