@@ -60,4 +60,8 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['tenant', 'hour'], name='rollup_mark_by_hour')],
             },
         ),
+        migrations.AddIndex(
+            model_name='escalation',
+            index=models.Index(fields=['tenant', 'created_at'], name='escalation_by_day'),
+        ),
     ]

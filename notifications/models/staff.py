@@ -158,6 +158,8 @@ class Escalation(TenantModel):
             # used by the sweeper
             models.Index(fields=["due_at"], condition=models.Q(status="OPEN"), name="escalation_due"),
             models.Index(fields=["object_id"], condition=models.Q(status="OPEN"), name="escalation_by_object"),
+            # used by the rollups of a day
+            models.Index(fields=["tenant", "created_at"], name="escalation_by_day"),
         ]
 
 
