@@ -22,10 +22,11 @@ from core.contacts import Contact, contact_for
 from core.errors import DomainError
 from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
-from integrations import bulk_send, outbox, sync
+from integrations import bulk_send, outbox, sync, trial_send
 from integrations.outbox import Origin
-from notifications import gate, lifecycle, registry, undeliverable
+from notifications import analytics, gate, lifecycle, registry, undeliverable
 from notifications.models import Message, MessageTemplate, NotificationPreference
+from notifications.models.template import TemplateWords
 from notifications.selectors import tenant_of_message
 from notifications.states import (
     SUCCESS,
@@ -171,6 +172,19 @@ class MessagingService:
             context=context or {},
         )
 
+    def send_test(
+        self,
+        *,
+        user: User,
+        template: MessageTemplate,
+        words: TemplateWords,
+        language: str,
+        phone: str = "",
+        key: uuid.UUID,
+    ) -> Message:
+        """A template's words with example data to the user's own email, or to ``phone``. See ``trial_send.py``."""
+        return trial_send.send(user=user, template=template, words=words, language=language, phone=phone, key=key)
+
     def send_to_patient(
         self,
         *,
@@ -314,26 +328,16 @@ class MessagingService:
             return message
 
     def get_message_statistics(self, *, tenant_id: uuid.UUID, days: int = 7) -> dict[str, Any]:
-        """Counts of the last ``days`` days; success = (DELIVERED + READ) / total × 100, one decimal."""
+        """Counts of today and the ``days - 1`` local days before; success = (DELIVERED + READ) / total × 100, one
+        decimal. The same numbers as the dashboard's.
+        """
         with tenant_scope(tenant_id):
-            rows = (
-                Message.objects.filter(created_at__gte=timezone.now() - dt.timedelta(days=days))
-                .values_list("channel", "status")
-                .annotate(n=Count("pk"))
-                .order_by()
-            )
-            by_channel: dict[str, int] = {}
-            by_status: dict[str, int] = {}
-            for channel, status, n in rows:
-                by_channel[channel] = by_channel.get(channel, 0) + n
-                by_status[status] = by_status.get(status, 0) + n
-        total = sum(by_status.values())
-        success = sum(by_status.get(status, 0) for status in SUCCESS)
+            found = analytics.totals(analytics.last_days(days))
         return {
-            "total": total,
-            "by_channel": by_channel,
-            "by_status": by_status,
-            "success_rate": round(success / total * 100, 1) if total else 0.0,
+            "total": found.all.messages,
+            "by_channel": {channel: counts.messages for channel, counts in found.by_channel.items()},
+            "by_status": dict(found.by_status),
+            "success_rate": found.success_rate,
         }
 
     def _check_patient_preferences(self, patient_id: uuid.UUID, channel: str, notification_type: str) -> bool:
