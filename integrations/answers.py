@@ -20,7 +20,7 @@ from django.utils.translation import gettext_noop as _
 
 from core.bulk import update_rows
 from integrations import sms_providers
-from integrations.sms_providers import LookUp, Provider, ProviderError
+from integrations.sms_providers import ADAPTERS, LookUp, Provider, ProviderError
 from notifications import lifecycle, receipts, rollup_marks, selectors
 from notifications.models import Message, MessageAttempt, ProviderReceipt
 from notifications.receipt_rules import Word
@@ -84,14 +84,14 @@ def attempts_of(message_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Messag
 
 def adapter_of(name: str, channel: str) -> Provider | None:
     """None for an adapter that is gone, or has lost its settings, since the message was sent."""
+    # Before it is made: some cannot be made without their settings.
+    if name in ADAPTERS and sms_providers.adapter_class(name).missing_settings(channel):
+        return None
     try:
-        # Before it is made: some cannot be made without their settings.
-        if not sms_providers.is_own(name) and sms_providers.adapter_class(name).missing_settings(channel):
-            return None
         adapter = sms_providers.get(name)
     except KeyError:
         return None
-    return adapter if adapter.is_usable(channel) else None
+    return adapter if not sms_providers.is_own(name) or adapter.is_usable(channel) else None
 
 
 def awaits_price(attempt: MessageAttempt, channel: str) -> bool:

@@ -11,7 +11,7 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from core.health import register_report
-        from integrations import checks, health, incidents, sms_providers, staff_delivery
+        from integrations import checks, credentials, health, incidents, sms_providers, staff_delivery
         from notifications.links import register_link
         from notifications.staff_outbox import register_doorbell
 
@@ -19,4 +19,5 @@ class IntegrationsConfig(AppConfig):
         register_report("delivery", health.report)
         register_link("integrations.incident", incidents.address_of)
         register_doorbell(staff_delivery.ring_for)
+        sms_providers.connect_own_accounts(credentials.load)
         setting_changed.connect(sms_providers.forget, dispatch_uid="integrations.sms_providers.forget")

@@ -26,7 +26,7 @@ from core import audit
 from core.models import User
 from core.tenancy import active_tenant_ids, tenant_scope
 from integrations import breaker_rules as rules
-from integrations import incidents, sms_providers
+from integrations import credentials, incidents
 from integrations.breaker_rules import Change, State, Tally
 from integrations.models import Incident, ProviderState
 from integrations.sms_providers import Call, Provider, ProviderError
@@ -45,26 +45,26 @@ _FIELDS = (
 # --- Before the calls ------------------------------------------------------------------------------------------------
 
 
-def choose(channel: str, sender: str) -> Provider | None:
-    """The first provider of the channel that may be called now; None: hold the messages.
+def choose(channel: str, sender: str, tenant_id: uuid.UUID | None = None) -> Provider | None:
+    """The first provider of the channel that may be called now for that tenant; None: hold the messages.
 
     One query, and a turn to be taken when the provider is only being tried: then the caller makes at most
     ``allowance`` calls and reports them. A turn of which nobody reports is over after ``breaker_rules.TURN``.
     """
     now = timezone.now()
     troubled = _troubled(channel, sender)
-    for provider in sms_providers.providers_for(channel):
+    for provider in credentials.providers_for(channel, tenant_id):
         rows = troubled.get(provider.name, [])
         if all(rules.is_due(row, now) for row in rows) and all(_take_turn(row, now) for row in rows):
             return provider
     return None
 
 
-def would_choose(channel: str, sender: str) -> Provider | None:
+def would_choose(channel: str, sender: str, tenant_id: uuid.UUID | None = None) -> Provider | None:
     """What ``choose`` would answer; takes no turn."""
     now = timezone.now()
     troubled = _troubled(channel, sender)
-    for provider in sms_providers.providers_for(channel):
+    for provider in credentials.providers_for(channel, tenant_id):
         if all(rules.is_due(row, now) for row in troubled.get(provider.name, [])):
             return provider
     return None
@@ -91,26 +91,37 @@ def held_channels() -> set[str]:
 
 
 def held_places() -> set[tuple[str, str | None]]:
-    """All that is held, by one query: (channel, None) for a whole channel, (channel, sender) for one sender of it."""
+    """All that is held for who sends over the house's accounts, by one query: (channel, None) for a whole channel,
+    (channel, sender) for one sender of it.
+    """
+    return held_among(waiting_places(), None)
+
+
+def waiting_places() -> set[tuple[str, str, str]]:
+    """(provider, channel, sender) of all that may not be called now, by one query."""
     now = timezone.now()
     rows = ProviderState.objects.exclude(state=State.CLOSED)
-    waiting = {(row.provider, row.channel, row.sender) for row in rows if not rules.is_due(row, now)}
+    return {(row.provider, row.channel, row.sender) for row in rows if not rules.is_due(row, now)}
+
+
+def held_among(waiting: set[tuple[str, str, str]], tenant_id: uuid.UUID | None) -> set[tuple[str, str | None]]:
+    """What that tenant cannot send: see ``held_places``."""
     found: set[tuple[str, str | None]] = set()
     for channel, sender in {(channel, sender) for _name, channel, sender in waiting}:
-        names = [provider.name for provider in sms_providers.providers_for(channel)]
+        names = [provider.name for provider in credentials.providers_for(channel, tenant_id)]
         if names and all({(name, channel, ""), (name, channel, sender)} & waiting for name in names):
             found.add((channel, None if not sender else "" if sender == DEFAULT_SENDER else sender))
     return found
 
 
-def sender_at(provider: Provider, channel: str, sender: str) -> str:
+def sender_at(provider: Provider, channel: str, sender: str, tenant_id: uuid.UUID | None = None) -> str:
     """The location's own sender as that provider may be given it; empty: the provider's default.
 
     A sender name is registered with the operators and goes everywhere, and so does an email address. A number or a
     Messaging Service belongs to the preferred provider; any other would refuse it.
     """
     is_name = any(char.isalpha() for char in sender) and not _MESSAGING_SERVICE.fullmatch(sender)
-    preferred = sms_providers.providers_for(channel)
+    preferred = credentials.providers_for(channel, tenant_id)
     if is_name or not preferred or preferred[0].name == provider.name:
         return sender
     return ""
@@ -174,7 +185,9 @@ def _new_row(provider_name: str, channel: str, sender: str) -> ProviderState:
 
 
 def _note(row: ProviderState, tally: Tally, refusal: ProviderError | None, *, tenant_id: uuid.UUID | None) -> None:
-    names = [provider.name for provider in sms_providers.providers_for(row.channel)]
+    # Trouble of a clinic group's own account is nobody else's.
+    tenant_id = credentials.owner_of(row.provider) or tenant_id
+    names = [provider.name for provider in credentials.providers_for(row.channel, tenant_id)]
     change = rules.note(row, tally, refusal, timezone.now(), has_other=any(name != row.provider for name in names))
     row.save(update_fields=_FIELDS)
     if change is not None:
@@ -192,6 +205,7 @@ def _note(row: ProviderState, tally: Tally, refusal: ProviderError | None, *, te
             Incident.Kind.OUTAGE,
             provider=row.provider,
             channel=row.channel,
+            tenant_id=credentials.owner_of(row.provider),
             code=failure.code if failure else "slow",
             detail=failure.detail if failure else _("It answers too slowly."),
             stand_in=_stand_in(row, names),
@@ -239,7 +253,8 @@ def settle() -> int:
 
 @transaction.atomic
 def _settle_incident(incident: Incident, now: dt.datetime) -> bool:
-    if incident.provider not in {provider.name for provider in sms_providers.providers_for(incident.channel)}:
+    carriers = credentials.providers_for(incident.channel, incident.tenant_id)
+    if incident.provider not in {provider.name for provider in carriers}:
         # It was taken out of the settings: that is an end, but no “works again”.
         return incidents.end(incident, at=now, is_told=False)
     places = ProviderState.objects.select_for_update()

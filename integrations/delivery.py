@@ -26,7 +26,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.tenancy import tenant_scope
-from integrations import breaker, incidents, rates, recording, sms_providers
+from integrations import breaker, credentials, incidents, rates, recording, sms_providers
 from integrations.sms_providers import Accepted, Call, Outgoing, Provider
 from notifications import bulk_hold, gate, lifecycle, selectors
 from notifications.models import Message
@@ -109,30 +109,33 @@ class Batch:
     # Those with something due in the lane, whether or not it may go.
     tenants: list[uuid.UUID] = field(default_factory=list)
     # What is held would be read again and again before what may go.
-    held: set[tuple[str, str | None]] = field(default_factory=breaker.held_places)
-    routes: dict[tuple[str, str], Provider | None] = field(default_factory=dict)
+    waiting: set[tuple[str, str, str]] = field(default_factory=breaker.waiting_places)
+    # The tenant is named where it has accounts of its own for the channel.
+    routes: dict[tuple[uuid.UUID | None, str, str], Provider | None] = field(default_factory=dict)
     # The sender that each of them may be given there.
     senders: dict[tuple[str, str, str], str] = field(default_factory=dict)
     # How many more calls a provider that is being tried may get from this batch.
-    probes: dict[tuple[str, str], int] = field(default_factory=dict)
+    probes: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
-    def route(self, channel: str, sender: str) -> Provider | None:
+    def route(self, tenant_id: uuid.UUID, channel: str, sender: str) -> Provider | None:
         """The provider that carries it now; None while the lane is held. Asked once a batch."""
-        key = (channel, sender)
+        key = (tenant_id if credentials.names_for(channel, tenant_id) else None, channel, sender)
         if key not in self.routes:
-            self.routes[key] = breaker.choose(channel, sender)
+            self.routes[key] = breaker.choose(channel, sender, tenant_id)
         return self.routes[key]
 
     def sender_of(self, row: Message) -> str:
         """The sender as the row's provider may be given it."""
         key = (row.provider, row.channel, row.sender)
         if key not in self.senders:
-            self.senders[key] = breaker.sender_at(sms_providers.get(row.provider), row.channel, row.sender)
+            self.senders[key] = breaker.sender_at(
+                sms_providers.get(row.provider), row.channel, row.sender, row.tenant_id
+            )
         return self.senders[key]
 
     def allow(self, provider: Provider, channel: str, sender: str, wanted: int) -> int:
         """How many of ``wanted`` calls may be made: all, or a few while the provider is being tried."""
-        key = (channel, sender)
+        key = (provider.name, channel, sender)
         if key not in self.probes:
             allowance = breaker.allowance(provider.name, channel, sender)
             if allowance is None:
@@ -177,7 +180,7 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
         due = due.filter(pk=only)
     for channel, sender in rates.blocked(tenant_id, lane=lane):
         due = due.exclude(channel=channel, sender=sender)
-    for channel, held_sender in batch.held:
+    for channel, held_sender in breaker.held_among(batch.waiting, tenant_id):
         due = due.exclude(channel=channel, **({} if held_sender is None else {"sender": held_sender}))
     rows = lifecycle.claim(due, limit=limit, lease_for=LEASE, admit=lambda found: _admit(batch, tenant_id, lane, found))
     batch.rows.update((row.pk, row) for row in rows)
@@ -194,11 +197,11 @@ def _admit(batch: Batch, tenant_id: uuid.UUID, lane: int, found: list[Message]) 
     carriers: dict[uuid.UUID, str] = {}
     # In one order, because each takes the lock of its bucket.
     for (channel, sender), rows in sorted(groups.items()):
-        if not sms_providers.providers_for(channel):
+        if not credentials.providers_for(channel, tenant_id):
             refused |= dict.fromkeys((row.pk for row in rows), Reason.CHANNEL_DISABLED)
             incidents.note_refused_by_settings(tenant_id, channel=channel, code=Reason.CHANNEL_DISABLED, detail="")
             continue
-        provider = batch.route(channel, sender)
+        provider = batch.route(tenant_id, channel, sender)
         if provider is None:
             continue
         wanted = batch.allow(provider, channel, sender, len(rows))

@@ -21,7 +21,7 @@ from django.utils.translation import gettext
 
 from core.models import Heartbeat, Location, Tenant
 from core.tenancy import current_tenant_id, system_scope
-from integrations import breaker, sms_providers
+from integrations import breaker, credentials, sms_providers
 from integrations.models import Incident, ProviderState, RateBucket
 from notifications.models import Message, MessageAttempt
 from notifications.selectors import due
@@ -147,8 +147,10 @@ def ways() -> list[Way]:
 
 
 def visible_states() -> QuerySet[ProviderState]:
-    """The states that concern the open tenant: those of whole accounts and of its own senders, not of others'."""
-    return ProviderState.objects.filter(sender__in=_own_senders())
+    """The states that concern the open tenant: of the house's accounts and its own, whole or of its own senders."""
+    tenant_id = current_tenant_id()
+    own = credentials.all_names(tenant_id) if tenant_id is not None else set()
+    return ProviderState.objects.filter(~Q(provider__contains="@") | Q(provider__in=own), sender__in=_own_senders())
 
 
 def obstacle(channel: str, sender: str) -> Way | None:
@@ -171,14 +173,14 @@ def obstacle(channel: str, sender: str) -> Way | None:
 
 def explain(provider: str, code: str) -> str:
     """Our words for a provider's error code, in the reader's language; empty when there are none."""
-    if provider not in sms_providers.ADAPTERS:
+    if sms_providers.kind_of_name(provider) not in sms_providers.ADAPTERS:
         return ""
     rule = sms_providers.adapter_class(provider).errors.get(code)
     return gettext(rule.why) if rule else ""
 
 
 def _providers(channel: str) -> list[str]:
-    return [provider.name for provider in sms_providers.providers_for(channel)]
+    return [provider.name for provider in credentials.providers_for(channel, current_tenant_id())]
 
 
 def _way(provider: str, channel: str, sender: str, row: ProviderState | None) -> Way:
@@ -272,7 +274,7 @@ def report() -> dict[str, Any]:
             }
             for lane in Lane
         }
-    accounts = ProviderState.objects.filter(sender="").order_by("channel", "provider")
+    accounts = ProviderState.objects.filter(sender="").exclude(provider__contains="@").order_by("channel", "provider")
     return {
         "lanes": queues,
         "providers": list(accounts.values("channel", "provider", "state", "code")),

@@ -22,7 +22,7 @@ from django.utils import timezone
 from core.access import Can, allows
 from core.models import Tenant, User
 from core.tenancy import active_tenant_ids, tenant_scope
-from integrations import sms_providers
+from integrations import credentials
 from integrations.models import Incident
 from notifications import alerts, inbox
 from notifications.alerts import Trouble
@@ -167,8 +167,8 @@ def _trouble(incident: Incident, stand_in: str = "") -> Trouble:
     return Trouble(
         provider=incident.provider,
         channel=incident.channel,
-        # The provider's default sender is nobody's name: its refusal is one of our settings.
-        sender=incident.sender if incident.tenant_id is not None else "",
+        # The provider's default sender ("(default)") is nobody's name: its refusal is one of our settings.
+        sender=incident.sender if incident.tenant_id is not None and not incident.sender.startswith("(") else "",
         is_refusal=incident.kind == Kind.CONFIGURATION,
         code=incident.code,
         detail=incident.detail,
@@ -217,7 +217,8 @@ def close_mended() -> int:
     for incident in open_ones(Kind.SETTINGS):
         is_off = not incident.detail
         last = dt.datetime.fromisoformat(incident.code)
-        is_mended = bool(sms_providers.providers_for(incident.channel)) if is_off else now - last >= MENDED_AFTER
+        carriers = credentials.providers_for(incident.channel, incident.tenant_id)
+        is_mended = bool(carriers) if is_off else now - last >= MENDED_AFTER
         ended += is_mended and end(incident, at=now if is_off else last)
     return ended
 

@@ -2,7 +2,8 @@
 
 Providers are the house's, not a tenant's: these rows have no tenant, or name one where only it is concerned.
 ``integrations/breaker.py`` writes ``ProviderState``, ``integrations/incidents.py`` writes ``Incident``,
-``integrations/rates.py`` writes ``RateBucket``.
+``integrations/rates.py`` writes ``RateBucket``. A clinic group's own account (``ProviderAccount``) stands beside them under
+a name of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import uuid
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from core.secrets import EncryptedTextField
+from core.tenancy import TenantModel
 from notifications.states import Channel
 
 
@@ -130,3 +133,56 @@ class RateBucket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.channel}"
+
+
+class ProviderAccount(TenantModel):
+    """A clinic group's own account at a provider. Messages go over it instead of the house's.
+
+    ``name`` stands on messages, attempts, breakers and buckets where a house's provider stands, so each account has its
+    own state. A row never gets other credentials: new ones are a new row, and the old one is kept, out of use, while
+    the provider still reports on what went over it. Written by ``integrations/credentials.py`` only.
+    """
+
+    class Kind(models.TextChoices):
+        TWILIO = "twilio", "Twilio"
+        UNIFONIC = "unifonic", "Unifonic"
+        SMTP = "smtp", _("Email server")
+
+    # twilio@4f9a0c21de: as long as the columns that hold a provider's name.
+    name = models.CharField(max_length=20, unique=True, editable=False)
+    kind = models.CharField(_("provider"), max_length=8, choices=Kind.choices)
+    # What is no secret: the account SID, the server and the user name there.
+    login = models.CharField(_("account"), max_length=254, blank=True)
+    server = models.CharField(_("server"), max_length=254, blank=True)
+    # Token, AppSid or password. None: it was encrypted with a key that is gone; empty: it was deleted.
+    secret = EncryptedTextField(_("secret"), blank=True)
+    last_four = models.CharField(max_length=4, blank=True)
+    sms_sender = models.CharField(_("SMS sender"), max_length=40, blank=True)
+    whatsapp_sender = models.CharField(_("WhatsApp sender"), max_length=40, blank=True)
+    email_sender = models.CharField(_("email sender"), max_length=254, blank=True)
+    # What we write into the call-back's address of a provider that signs nothing.
+    webhook_key = EncryptedTextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("clinic group's provider account")
+        verbose_name_plural = _("clinic groups' provider accounts")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "kind"],
+                condition=models.Q(retired_at__isnull=True),
+                name="account_in_use_once",
+            )
+        ]
+        # used by the providers' reports, which name the account
+        indexes = [models.Index(fields=["kind", "login"], name="account_by_login")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def senders(self) -> dict[str, str]:
+        """Channel → the account's own sender there. Without one it does not carry the channel."""
+        both = {Channel.SMS: self.sms_sender, Channel.WHATSAPP: self.whatsapp_sender, Channel.EMAIL: self.email_sender}
+        return {str(channel): sender for channel, sender in both.items() if sender}

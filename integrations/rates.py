@@ -16,7 +16,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import breaker, sms_providers
+from integrations import breaker, credentials
 from integrations.models import RateBucket
 from integrations.sms_providers import Provider
 from notifications.states import Lane
@@ -152,7 +152,7 @@ def _waits(tenant_ids: Sequence[uuid.UUID], lane: int) -> Iterator[tuple[RateBuc
 
 
 def _documented(row: RateBucket) -> float | None:
-    for provider in sms_providers.providers_for(row.channel):
+    for provider in credentials.providers_for(row.channel, row.tenant_id):
         if provider.name == row.provider:
             return provider.rate_limit(row.channel, row.sender)
     return None
@@ -160,7 +160,7 @@ def _documented(row: RateBucket) -> float | None:
 
 def _is_in_use(row: RateBucket) -> bool:
     """Its provider would carry the sender now. The bucket of one that is down holds nobody up."""
-    provider = breaker.would_choose(row.channel, row.sender)
+    provider = breaker.would_choose(row.channel, row.sender, row.tenant_id)
     return provider is not None and provider.name == row.provider
 
 

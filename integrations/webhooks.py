@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import uuid
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -24,9 +25,12 @@ from twilio.request_validator import RequestValidator
 
 from core.access import public
 from core.queueing import ring
+from integrations import credentials
+from integrations.models import ProviderAccount
 from integrations.sandbox import account
 from integrations.tasks import apply_receipts_task
 from notifications import receipts, replies
+from notifications.selectors import tenant_of_message
 from notifications.states import Channel
 
 log = structlog.get_logger(__name__)
@@ -70,9 +74,9 @@ def _parameters(request: HttpRequest) -> _Parameters:
 def twilio_status(request: HttpRequest, message_ref: str) -> HttpResponse:
     """A message has a new status. Twilio guarantees neither order nor number; the status only moves forward."""
     form = _parameters(request)
-    provider = _twilio_account(request, form)
+    provider = _twilio_account(request, form) or _name_of(_own_twilio(request, form), message_ref)
     if provider is None:
-        return HttpResponseForbidden()
+        return _refuse_twilio(request)
     _store(
         provider=provider,
         message_ref=message_ref,
@@ -91,9 +95,12 @@ def twilio_status(request: HttpRequest, message_ref: str) -> HttpResponse:
 def twilio_inbound(request: HttpRequest) -> HttpResponse:
     """A patient wrote back."""
     form = _parameters(request)
-    provider = _twilio_account(request, form)
+    provider, own = _twilio_account(request, form), None
     if provider is None:
-        return HttpResponseForbidden()
+        own = _own_twilio(request, form)
+        if own is None:
+            return _refuse_twilio(request)
+        provider = own.name
     sender = form.last("From")
     bare = sender.removeprefix("whatsapp:")
     replies.receive(
@@ -103,6 +110,7 @@ def twilio_inbound(request: HttpRequest) -> HttpResponse:
         to=form.last("To").removeprefix("whatsapp:"),
         body=form.last("Body"),
         provider_message_id=form.last("MessageSid"),
+        tenant_id=own.tenant_id if own is not None else None,
     )
     return HttpResponse(_NOTHING_TO_SAY, content_type="text/xml")
 
@@ -113,11 +121,13 @@ def twilio_inbound(request: HttpRequest) -> HttpResponse:
 @never_cache
 def unifonic_status(request: HttpRequest, message_ref: str) -> HttpResponse:
     """Unifonic signs nothing, so a report with our key is a hint: Unifonic is asked later, and its answer is believed."""
-    if not _has_unifonic_key(request):
+    provider = "unifonic" if _has_unifonic_key(request) else _name_of(_own_unifonic(request), message_ref)
+    if provider is None:
+        log.warning("webhook_refused", provider="unifonic", is_signed=bool(_unifonic_key(request)))
         return HttpResponseForbidden()
     reported = _reported(request)
     _store(
-        provider="unifonic",
+        provider=provider,
         message_ref=message_ref,
         attempt=_attempt(request),
         provider_message_id="",
@@ -141,7 +151,7 @@ def _attempt(request: HttpRequest) -> int | None:
 
 
 def _twilio_account(request: HttpRequest, form: _Parameters) -> str | None:
-    """Whose signature the call carries: “twilio”, “sandbox” (while it is switched on) or None.
+    """Whose signature the call carries: “twilio”, “sandbox” (while it is switched on) or None: none of the house's.
 
     The signature covers the address as the provider called it, which behind a proxy only PUBLIC_BASE_URL knows, and
     all parameters, also those that Twilio adds one day. Key and algorithm are ours to choose, never the header's.
@@ -152,8 +162,44 @@ def _twilio_account(request: HttpRequest, form: _Parameters) -> str | None:
     for provider, token in tokens.items():
         if signature and token and _is_signed(_validator(token), url, form, signature):
             return provider
-    log.warning("webhook_refused", provider="twilio", is_signed=bool(signature))
     return None
+
+
+def _own_twilio(request: HttpRequest, form: _Parameters) -> ProviderAccount | None:
+    """The clinic group's own account whose signature the call carries. The SID that the call names only chooses whose."""
+    signature, sid = request.META.get("HTTP_X_TWILIO_SIGNATURE", ""), form.last("AccountSid")
+    if not signature or not sid:
+        return None
+    url = settings.PUBLIC_BASE_URL + request.get_full_path()
+    for account_row in credentials.reporting("twilio", sid[:40]):
+        # Not by the cache of the house's validators: it would keep a secret that was deleted.
+        if account_row.secret and _is_signed(RequestValidator(account_row.secret), url, form, signature):
+            return account_row
+    return None
+
+
+def _own_unifonic(request: HttpRequest) -> ProviderAccount | None:
+    given = _unifonic_key(request).encode()
+    if not given:
+        return None
+    rows = credentials.reporting("unifonic")
+    return next((row for row in rows if row.webhook_key and hmac.compare_digest(given, row.webhook_key.encode())), None)
+
+
+def _name_of(own: ProviderAccount | None, message_ref: str) -> str | None:
+    """The account's name. None where it reports on a message of another clinic group: it can prove only who it is."""
+    if own is None:
+        return None
+    try:
+        tenant_id = tenant_of_message(uuid.UUID(message_ref))
+    except ValueError:
+        tenant_id = None
+    return own.name if tenant_id == own.tenant_id else None
+
+
+def _refuse_twilio(request: HttpRequest) -> HttpResponse:
+    log.warning("webhook_refused", provider="twilio", is_signed=bool(request.META.get("HTTP_X_TWILIO_SIGNATURE")))
+    return HttpResponseForbidden()
 
 
 def _is_signed(validator: RequestValidator, url: str, form: _Parameters, signature: str) -> bool:
@@ -173,12 +219,12 @@ def _validator(token: str) -> RequestValidator:
 
 
 def _has_unifonic_key(request: HttpRequest) -> bool:
-    given = request.GET.get("key", "") or request.headers.get("X-Agdar-Key", "")
     wanted = settings.UNIFONIC_WEBHOOK_SECRET
-    if wanted and hmac.compare_digest(given.encode(), wanted.encode()):
-        return True
-    log.warning("webhook_refused", provider="unifonic", is_signed=bool(given))
-    return False
+    return bool(wanted) and hmac.compare_digest(_unifonic_key(request).encode(), wanted.encode())
+
+
+def _unifonic_key(request: HttpRequest) -> str:
+    return request.GET.get("key", "") or request.headers.get("X-Agdar-Key", "")
 
 
 def _reported(request: HttpRequest) -> str:

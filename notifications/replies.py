@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import structlog
 from django.db import transaction
@@ -19,11 +20,18 @@ _CONVERSATION = dt.timedelta(days=30)
 
 
 def receive(
-    *, provider: str, channel: str, sender: str, to: str, body: str, provider_message_id: str
+    *,
+    provider: str,
+    channel: str,
+    sender: str,
+    to: str,
+    body: str,
+    provider_message_id: str,
+    tenant_id: uuid.UUID | None = None,
 ) -> InboundMessage | None:
     """Stores a reply. None when nobody of ours ever wrote to that number: then no tenant may see it.
 
-    ``sender`` and ``to`` are bare E.164. A repeated call with the same provider's id returns the row that is there.
+    ``tenant_id``: it came over that tenant's own account, so it is no other's. ``sender`` and ``to`` are bare E.164. A repeated call with the same provider's id returns the row that is there.
     """
     with system_scope("the number tells the tenant: the last message that went there over that channel"):
         last = (
@@ -34,6 +42,7 @@ def receive(
                 sender__in=["", to],
                 patient__isnull=False,
                 sent_at__gte=timezone.now() - _CONVERSATION,
+                **({"tenant": tenant_id} if tenant_id is not None else {}),
             )
             .order_by("-sent_at")
             .first()

@@ -6,12 +6,14 @@ over. Where the server offers PIPELINING (RFC 2920), MAIL, RCPT and DATA leave i
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import smtplib
 import socket
 import threading
 import time
 from collections import deque
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -141,6 +143,21 @@ class _SslClient(Client, smtplib.SMTP_SSL):
     pass
 
 
+class _GuardedClient(Client):
+    """Looks at where the name has led before a word is said: a name may be changed after it was checked."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]  # untyped
+        found: socket.socket = super()._get_socket(host, port, timeout)  # smtplib's own seam
+        if not ipaddress.ip_address(found.getpeername()[0].partition("%")[0]).is_global:
+            found.close()
+            raise ConnectionRefusedError("The server's name leads into our own network.")
+        return found
+
+
+class _GuardedSslClient(_GuardedClient, smtplib.SMTP_SSL):
+    pass
+
+
 class _Backend(EmailBackend):
     """Django's: reads ``EMAIL_*``, speaks TLS and signs in."""
 
@@ -149,9 +166,21 @@ class _Backend(EmailBackend):
         return _SslClient if self.use_ssl else Client
 
 
-def open_client() -> Client:
-    """A new connection, signed in. Raises NotOpened."""
-    backend = _Backend()
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A mail server other than the house's, and how to sign in there."""
+
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    use_tls: bool
+    use_ssl: bool
+
+
+def open_client(server: Server | None = None) -> Client:
+    """A new connection, signed in: to ``server``, or to that of ``EMAIL_*``. Raises NotOpened."""
+    backend = _Backend() if server is None else _Guarded(**asdict(server))
     try:
         backend.open()
         client = backend.connection
@@ -164,10 +193,21 @@ def open_client() -> Client:
     return client
 
 
+class _Guarded(_Backend):
+    """To a server that a clinic group has named. Outside of a demo it may lead to no machine of our own network."""
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        if settings.DEBUG:
+            return super().connection_class
+        return _GuardedSslClient if self.use_ssl else _GuardedClient
+
+
 class Connections:
     """The open connections of one process, the last used on top. A thread takes one for a mail and puts it back."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: Server | None = None) -> None:
+        self._server = server
         # Taking and putting back are single operations of the deque, which threads may do at the same time.
         self._kept: deque[tuple[float, Client]] = deque()
         self._owner = os.getpid()
@@ -187,7 +227,7 @@ class Connections:
                     raise
             else:
                 return
-        self._use(open_client(), letter, ends_at)
+        self._use(open_client(self._server), letter, ends_at)
 
     def _use(self, client: Client, letter: Letter, ends_at: float) -> None:
         try:

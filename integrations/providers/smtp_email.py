@@ -10,18 +10,21 @@ import datetime as dt
 import smtplib
 import ssl
 from collections.abc import Collection
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import get_connection
 from django.utils.translation import gettext_noop as _
 
 from integrations.providers import letter
-from integrations.providers.smtp_client import Broken, Connections, NotOpened, Refused, Step
+from integrations.providers.smtp_client import Broken, Connections, NotOpened, Refused, Server, Step
 from integrations.sms_providers import (
     Accepted,
     Kind,
     LookUp,
     Outgoing,
+    OwnAccount,
     Provider,
     ProviderError,
     Rule,
@@ -60,17 +63,29 @@ class SmtpEmailProvider(Provider):
     channels = frozenset({Channel.EMAIL})
     errors = ERRORS
 
-    def __init__(self) -> None:
+    def __init__(self, own: OwnAccount | None = None) -> None:
+        """``own``: a clinic group's own mail server, with its sender where a message names none."""
+        self._own = own
+        self.name = own.name if own is not None else self.name
         self.max_in_flight = settings.EMAIL_CONNECTIONS
-        self._connections = Connections()
+        self._connections = Connections(_server_of(own) if own is not None else None)
+
+    @classmethod
+    def of_account(cls, account: OwnAccount) -> SmtpEmailProvider:
+        return cls(account)
+
+    def is_usable(self, channel: str) -> bool:
+        return self._own is not None or super().is_usable(channel)
 
     @classmethod
     def missing_settings(cls, channel: str) -> list[str]:  # noqa: ARG003  # it has one channel
         return empty_settings("EMAIL_URL", "DEFAULT_FROM_EMAIL")
 
     def _send(self, outgoing: Outgoing) -> Accepted:
+        if self._own is not None and not outgoing.sender:
+            outgoing = replace(outgoing, sender=self._own.senders.get(Channel.EMAIL, ""))
         try:
-            if settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
+            if self._own is not None or settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
                 self._connections.hand_over(letter.write(outgoing))
             else:
                 get_connection().send_messages([letter.as_django(outgoing)])
@@ -132,3 +147,16 @@ class SmtpEmailProvider(Provider):
         elif refused.by_policy and rule.kind is Kind.NUMBER:
             rule = _BY_POLICY
         return ProviderError(rule.kind, code=code, detail=rule.why, scope=rule.scope, response={"reply": refused.code})
+
+
+def _server_of(own: OwnAccount) -> Server:
+    """``smtp+tls://host:587`` (STARTTLS), ``smtp+ssl://host:465``, ``smtp://host:25``."""
+    address = urlsplit(own.server)
+    return Server(
+        host=address.hostname or "",
+        port=address.port or 25,
+        username=own.login,
+        password=own.secret,
+        use_tls=address.scheme == "smtp+tls",
+        use_ssl=address.scheme == "smtp+ssl",
+    )

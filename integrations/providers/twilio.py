@@ -29,6 +29,7 @@ from integrations.sms_providers import (
     Kind,
     LookUp,
     Outgoing,
+    OwnAccount,
     ProviderError,
     Scope,
     empty_settings,
@@ -54,6 +55,8 @@ RATE_LIMITS = {Channel.WHATSAPP: 80.0}
 _ACCOUNT_REFUSED = {401, 403, 404}
 # The columns of ours that keep them are as long.
 _SID_AT_MOST = 80
+# Of an account whose secret was deleted.
+_NO_TOKEN = "-"  # noqa: S105  # it is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,11 @@ class TwilioProvider(AsyncProvider):
     # Twilio answers in 100 to 200 ms, so a hundred carry 500 to 1,000 messages a second; more at once earn a 20429.
     max_in_flight = 100
 
-    def __init__(self) -> None:
-        self.account = self.settings_account()
+    def __init__(self, own: Account | None = None, name: str = "") -> None:
+        """``own``: a clinic group's own account, which has a name of its own."""
+        self.account = own or self.settings_account()
+        self._is_own = own is not None
+        self.name = name or self.name
         self._client = Client(
             self.account.sid,
             self.account.token,
@@ -142,6 +148,21 @@ class TwilioProvider(AsyncProvider):
     def missing_settings(cls, channel: str) -> list[str]:
         sender = "TWILIO_WHATSAPP_FROM" if channel == Channel.WHATSAPP else "TWILIO_SMS_FROM"
         return empty_settings("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", sender)
+
+    @classmethod
+    def of_account(cls, account: OwnAccount) -> TwilioProvider:
+        own = Account(
+            sid=account.login,
+            # The SDK takes no empty one. Nothing is sent or asked without it: see ``is_usable``.
+            token=account.secret or _NO_TOKEN,
+            base_url=settings.TWILIO_API_BASE_URL,
+            sms_from=account.senders.get(Channel.SMS, ""),
+            whatsapp_from=account.senders.get(Channel.WHATSAPP, ""),
+        )
+        return cls(own, account.name)
+
+    def is_usable(self, channel: str) -> bool:
+        return self.account.token != _NO_TOKEN if self._is_own else super().is_usable(channel)
 
     def settings_account(self) -> Account:
         return Account(

@@ -23,6 +23,7 @@ from integrations.sms_providers import (
     Kind,
     LookUp,
     Outgoing,
+    OwnAccount,
     ProviderError,
     Rule,
     Scope,
@@ -95,10 +96,20 @@ class UnifonicProvider(AsyncProvider):
     # No figure is documented; modest, as nobody has measured it.
     max_in_flight = 20
 
-    def __init__(self) -> None:
+    def __init__(self, own: OwnAccount | None = None) -> None:
+        """``own``: a clinic group's own account, which has a name and a key for its reports of its own."""
+        self._own = own
+        self.name = own.name if own is not None else self.name
         self._base = settings.UNIFONIC_API_BASE_URL.rstrip("/")
         self._session = http.new_session(self._base)
         super().__init__(f"{self._base}/rest/SMS/messages", {"Accept": "application/json"})
+
+    @classmethod
+    def of_account(cls, account: OwnAccount) -> UnifonicProvider:
+        return cls(account)
+
+    def is_usable(self, channel: str) -> bool:
+        return bool(self._own.secret) if self._own is not None else super().is_usable(channel)
 
     @classmethod
     def missing_settings(cls, channel: str) -> list[str]:  # noqa: ARG003  # it has one channel
@@ -108,8 +119,8 @@ class UnifonicProvider(AsyncProvider):
 
     def _form(self, outgoing: Outgoing) -> dict[str, str]:
         form = {
-            **_credentials(),
-            "SenderID": outgoing.sender or settings.UNIFONIC_SENDER_ID,
+            **self._credentials(),
+            "SenderID": outgoing.sender or self._default_sender(),
             "Recipient": outgoing.to.removeprefix("+"),
             "Body": outgoing.body,
             # Our id: the only way to ask about a message whose answer was lost.
@@ -117,7 +128,7 @@ class UnifonicProvider(AsyncProvider):
         }
         # "Must be a valid HTTPS URL"; any other would have the whole message refused.
         if outgoing.callback_url.startswith("https://"):
-            form["statusCallback"] = _with_key(outgoing.callback_url)
+            form["statusCallback"] = _with_key(outgoing.callback_url, self._webhook_key())
         return form
 
     def _read(self, status: int, headers: Mapping[str, str], body: bytes) -> Accepted | ProviderError:
@@ -171,11 +182,22 @@ class UnifonicProvider(AsyncProvider):
             message_id=str(newest.get("CorrelationID") or ""),
         )
 
+    def _credentials(self) -> dict[str, str]:
+        """In the body: OpenAPI puts everything into the query, so into every log."""
+        app_sid = self._own.secret if self._own is not None else settings.UNIFONIC_APP_SID
+        return {"AppSid": app_sid, "responseType": "JSON"}
+
+    def _default_sender(self) -> str:
+        return self._own.senders.get(Channel.SMS, "") if self._own is not None else settings.UNIFONIC_SENDER_ID
+
+    def _webhook_key(self) -> str:
+        return self._own.webhook_key if self._own is not None else settings.UNIFONIC_WEBHOOK_SECRET
+
     def _ask(self, path: str, form: Mapping[str, str]) -> Mapping[str, Any]:
         """The answer to a question."""
         try:
             answer = self._session.post(
-                self._base + path, data={**_credentials(), **form}, timeout=http.TIMEOUT, allow_redirects=False
+                self._base + path, data={**self._credentials(), **form}, timeout=http.TIMEOUT, allow_redirects=False
             )
         except requests.RequestException as error:
             raise http.unanswered(error) from None  # theirs may quote the request
@@ -205,12 +227,7 @@ class UnifonicProvider(AsyncProvider):
         return self.refused(code, response=response, retry_after=http.retry_after(headers))
 
 
-def _credentials() -> dict[str, str]:
-    """In the body: OpenAPI puts everything into the query, so into every log."""
-    return {"AppSid": settings.UNIFONIC_APP_SID, "responseType": "JSON"}
-
-
-def _with_key(callback_url: str) -> str:
+def _with_key(callback_url: str, key: str) -> str:
     """The call-back's address with our secret, the only proof that a caller is Unifonic."""
     joint = "&" if urlsplit(callback_url).query else "?"
-    return f"{callback_url}{joint}{urlencode({'key': settings.UNIFONIC_WEBHOOK_SECRET})}"
+    return f"{callback_url}{joint}{urlencode({'key': key})}"

@@ -264,7 +264,8 @@ def _reported(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> 
 
 
 def provider_name(code: str) -> str:
-    """The name people know a provider by."""
+    """The name people know a provider by; the same for a clinic group's own account ("twilio@4f9a0c21de")."""
+    code = code.partition("@")[0]
     names = {
         "twilio": "Twilio",
         "unifonic": "Unifonic",
