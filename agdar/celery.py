@@ -29,6 +29,8 @@ app.conf.task_default_queue = "default"
 app.conf.task_routes = {
     "core.tasks.send_multi_channel_notification_task": {"queue": "urgent"},
     "core.tasks.create_notification_task": {"queue": "urgent"},
+    # Minutes of reading: nothing that somebody waits for stands behind it.
+    "notifications.tasks.export_messages_task": {"queue": "bulk"},
 }
 
 # name → task, every N seconds. Each is safe to run twice at once and returns counts.
@@ -44,6 +46,9 @@ _BEAT = {
     # A quarter of the shortest patience with an alert.
     "staff-watch": ("integrations.tasks.staff_watch_task", 15),
     "account-letters-sweep": ("core.tasks.sweep_account_letters_task", 30),
+    "days-count": ("integrations.tasks.count_days_task", 120),
+    "counts-check": ("integrations.tasks.check_counts_task", 24 * 3600),
+    "exports-sweep": ("notifications.tasks.sweep_exports_task", 30),
     "sessions-cleanup": ("core.tasks.clear_sessions_task", 3600),
     "notifications-cleanup": ("core.tasks.cleanup_old_notifications", 24 * 3600),
     "looks-cleanup": ("core.tasks.cleanup_old_looks", 24 * 3600),

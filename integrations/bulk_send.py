@@ -1,7 +1,7 @@
 """One template to very many patients: rendered, checked and written some thousand at a time, in constant memory.
 
-The same rules as for one message (gate, rendering, outbox, lifecycle), asked for many at once. ``MessagingService``
-is the door; nothing else calls this.
+The same rules as for one message (gate, rendering, outbox, lifecycle), asked for many at once. Called by
+``MessagingService`` for one context for all, and by ``integrations/bulk/`` for a send with values of each one's own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import datetime as dt
 import itertools
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -25,7 +26,7 @@ from core.tenancy import tenant_scope
 from integrations import outbox
 from notifications import gate, lifecycle, rendering, segments
 from notifications.models import Message, MessageLog, MessageTemplate, NotificationPreference
-from notifications.states import USEFUL_FOR, Channel, Lane
+from notifications.states import USEFUL_FOR, Channel, Lane, Reason
 
 CHUNK = 2500
 # From here on the database's statistics are no longer right.
@@ -51,9 +52,16 @@ def send(
         templates = {template.channel: template for template in found}
         if not templates or (channel is not None and channel not in templates):
             raise MessageTemplate.DoesNotExist(template_code)
-        job = _Job(tenant_id, templates, channel, context, sent_by, bulk_key)
-    ids = iter(patient_ids)
-    while chunk := list(itertools.islice(ids, CHUNK)):
+        job = Job(
+            tenant_id,
+            templates,
+            channel=channel,
+            context=context,
+            sent_by_id=sent_by.pk if sent_by is not None else None,
+            key=bulk_key,
+        )
+    people = map(Recipient, patient_ids)
+    while chunk := list(itertools.islice(people, CHUNK)):
         for name, count in job.write(chunk).items():
             counts[name] += count
     if sum(counts.values()) >= MANY:
@@ -61,51 +69,76 @@ def send(
     return counts
 
 
-class _Job:
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One patient to write to, with the values that only this message has, and the object that it is about."""
+
+    patient_id: uuid.UUID
+    values: Mapping[str, Any] = field(default_factory=dict)
+    object_id: uuid.UUID | None = None
+    object_version: int = 0
+    refusal: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the messages of one ``BulkSend`` carry beside the words: its id, what they are about, until when they are of use."""
+
+    bulk_id: uuid.UUID
+    lane: Lane
+    object_type: str
+    expires_at: dt.datetime | None
+
+
+class Job:
     """What all chunks of one send share: the templates, and the values that are the same for everybody."""
 
     def __init__(
         self,
         tenant_id: uuid.UUID,
         templates: Mapping[str, MessageTemplate],
+        *,
         channel: str | None,
         context: Mapping[str, Any],
-        sent_by: User | None,
-        bulk_key: str,
+        sent_by_id: uuid.UUID | None,
+        key: str,
+        frame: Frame | None = None,
     ) -> None:
         self.tenant = Tenant.objects.get(pk=tenant_id)
         self.templates = templates
         self.channel = channel
         self.context = context
-        self.sent_by = sent_by
-        self.bulk_key = bulk_key
+        self.sent_by_id = sent_by_id
+        self.key = key
+        self.frame = frame
+        self.lane = Lane.BULK if frame is None else frame.lane
         self._values: dict[tuple[str, str], str] = {}
-        self._blanks: dict[uuid.UUID, dict[str, Any]] = {}
-        self._compiled: dict[tuple[uuid.UUID, str], tuple[rendering.Compiled, rendering.Compiled]] = {}
+        self._blanks: dict[str, dict[str, Any]] = {}
+        self._compiled: dict[tuple[str, str], tuple[rendering.Compiled, rendering.Compiled]] = {}
 
-    def write(self, ids: Sequence[uuid.UUID]) -> Counter[str]:
-        """Writes a chunk in one transaction; counts by what became of each."""
+    def write(self, people: Sequence[Recipient], *, inside: Callable[[], None] | None = None) -> Counter[str]:
+        """Writes a chunk in one transaction, with what ``inside`` does at its end; counts by what became of each."""
         with tenant_scope(self.tenant.pk):
             try:
                 with transaction.atomic():
-                    return self._write(ids, may_be_there=False)
+                    return self._write(people, inside, may_be_there=False)
             except IntegrityError:
                 pass
             # Some are there: this send was begun before, or runs twice at once.
             for _ in range(_TRIES):
                 with contextlib.suppress(IntegrityError), transaction.atomic():
-                    return self._write(ids, may_be_there=True)
+                    return self._write(people, inside, may_be_there=True)
             raise RuntimeError("another send with the same key keeps writing the same rows")
 
-    def _write(self, ids: Sequence[uuid.UUID], *, may_be_there: bool) -> Counter[str]:
-        now = timezone.now()
-        patients = list(Patient.objects.filter(pk__among=ids).only(*CONTACT_FIELDS).order_by())
+    def rows(self, people: Sequence[Recipient], now: dt.datetime) -> tuple[list[dict[str, Any]], list[Recipient]]:
+        """The rows that would be written, each with its refusal under ``reason``; and those nothing can be rendered for."""
+        wanted = {one.patient_id: one for one in people}
+        patients = list(Patient.objects.filter(pk__among=wanted).only(*CONTACT_FIELDS).order_by())
         for patient in patients:
             patient.tenant = self.tenant
-        # Twice in the list, or nobody's id: neither gets a message, and the second is told of.
-        counts: Counter[str] = Counter(failed=len(set(ids)) - len(patients))
         messages: list[dict[str, Any]] = []
-        logs: list[dict[str, Any]] = []
+        # Nobody's id gets no message.
+        failed = [wanted[pk] for pk in wanted.keys() - {patient.id for patient in patients}]
         preferences = gate.preferences_of(patients)
         for channel, theirs in self._by_channel(patients, preferences).items():
             template = self.templates[channel]
@@ -114,13 +147,24 @@ class _Job:
             )
             for patient in theirs:
                 contact, preference, refusal = answers[patient.id]
+                one = wanted[patient.id]
                 try:
-                    row = self._row(patient, template, contact, preference, now)
+                    row = self._row(one, patient, template, contact, preference, now)
                 except rendering.TemplateError:
-                    counts["failed"] += 1
+                    failed.append(one)
                     continue
-                row["reason"] = refusal
+                row["reason"] = one.refusal or refusal
                 messages.append(row)
+        return messages, failed
+
+    def _write(
+        self, people: Sequence[Recipient], inside: Callable[[], None] | None, *, may_be_there: bool
+    ) -> Counter[str]:
+        now = timezone.now()
+        messages, failed = self.rows(people, now)
+        # Twice in the list is one message, and is not told of.
+        counts: Counter[str] = Counter(failed=len(failed))
+        logs: list[dict[str, Any]] = []
         fresh = self._without_those_there(messages, counts) if may_be_there else messages
         for row in fresh:
             refusal = row["reason"]
@@ -132,7 +176,9 @@ class _Job:
             counts["queued" if refusal is None else "refused"] += 1
         insert_rows(Message, fresh)
         insert_rows(MessageLog, logs)
-        outbox.ring_on_commit(Lane.BULK)
+        if inside is not None:
+            inside()
+        outbox.ring_on_commit(self.lane)
         return counts
 
     def _by_channel(
@@ -149,6 +195,7 @@ class _Job:
 
     def _row(
         self,
+        one: Recipient,
         patient: Patient,
         template: MessageTemplate,
         contact: Contact | None,
@@ -159,53 +206,65 @@ class _Job:
         own_language = preference.preferred_language or patient.language
         language = own_language if guardian is None else guardian.language
         subject, body = self._texts(template, language)
-        text = self._fill(body, patient, language)
+        text = self._fill(body, one, patient, language)
         key = ordered_uuid()
-        return self._blank(template, now) | {
+        row = self._blank(template, now) | {
             "id": key,
             "conversation_id": key,
             "patient_id": patient.id,
             "guardian_id": guardian.id if guardian is not None else None,
             "recipient": gate.address_of(contact, template.channel) if contact is not None else "",
             "language": language,
-            "subject": self._fill(subject, patient, language)[:300],
+            "subject": self._fill(subject, one, patient, language)[:300],
             "body": text,
             "segments": segments.count(text).parts if template.channel == Channel.SMS else 0,
-            "dedupe_key": f"bulk:{self.bulk_key}:{patient.id}",
+            "dedupe_key": f"bulk:{self.key}:{patient.id}",
         }
+        if self.frame is not None:
+            row["object_id"], row["object_version"] = one.object_id, one.object_version
+        return row
 
     def _blank(self, template: MessageTemplate, now: dt.datetime) -> dict[str, Any]:
         """What all rows of a template share."""
-        if template.id not in self._blanks:
+        if template.channel not in self._blanks:
             # Columns that stay empty are left out: a third of them.
-            self._blanks[template.id] = {
+            self._blanks[template.channel] = {
                 name: value for name, value in blank_row(Message).items() if value is not None
             } | {
                 "tenant_id": self.tenant.pk,
-                "template_id": template.id,
-                "template_version": template.version,
+                # Words of a send's own have no template.
+                "template_id": template.id if template.code else None,
+                "template_version": template.version if template.code else None,
                 "notification_type": template.notification_type,
-                "sent_by_id": self.sent_by.pk if self.sent_by is not None else None,
-                "lane": Lane.BULK.value,
+                "sent_by_id": self.sent_by_id,
+                "lane": self.lane.value,
                 "channel": template.channel,
                 "sender": outbox.sender_for(None, template.channel),
             }
-        blank = self._blanks[template.id]
+            if self.frame is not None:
+                self._blanks[template.channel] |= {
+                    "bulk_id": self.frame.bulk_id,
+                    "object_type": self.frame.object_type,
+                }
+        blank = self._blanks[template.channel]
         if blank["created_at"] is not now:
-            expires_at = now + USEFUL_FOR[template.notification_type]
+            expires_at = self.frame.expires_at if self.frame is not None else None
+            expires_at = expires_at or now + USEFUL_FOR[template.notification_type]
             blank |= {"created_at": now, "updated_at": now, "expires_at": expires_at}
         return blank
 
     def _texts(self, template: MessageTemplate, language: str) -> tuple[rendering.Compiled, rendering.Compiled]:
-        key = (template.id, language)
+        key = (template.channel, language)
         if key not in self._compiled:
             self._compiled[key] = template.texts(language)
         return self._compiled[key]
 
-    def _fill(self, text: rendering.Compiled, patient: Patient, language: str) -> str:
-        return text.fill({name: self._value(name, patient, language) for name in text.names})
+    def _fill(self, text: rendering.Compiled, one: Recipient, patient: Patient, language: str) -> str:
+        return text.fill({name: self._value(name, one, patient, language) for name in text.names})
 
-    def _value(self, name: str, patient: Patient, language: str) -> str:
+    def _value(self, name: str, one: Recipient, patient: Patient, language: str) -> str:
+        if name in one.values:
+            return rendering.fill_value(name, one.values[name], language)
         if name == "patient_name" and name not in self.context:
             return rendering.fill_value(name, patient, language)
         key = (name, language)

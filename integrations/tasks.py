@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from core.tenancy import active_tenant_ids, tenant_scope
 from integrations import beat_watch, breaker, delivery, hints, incidents, queue_watch, staff, staff_delivery, sync
+from integrations.bulk import run as bulk_run
 from integrations.messaging_service import MessagingService
 from integrations.outbox import ring_for
-from notifications import inbox, lifecycle, receipts, selectors
+from notifications import inbox, lifecycle, receipts, rollups, selectors
 from notifications.lifecycle import Move
 from notifications.models import Message, MessageAttempt
 from notifications.states import CANCELLABLE, Lane, Outcome, Reason, Status
@@ -163,6 +164,39 @@ def send_staff_deliveries_task(tenant_id: str = "") -> dict[str, int]:
 
 
 @shared_task
+def count_days_task() -> dict[str, int]:
+    """Keeps the numbers of the days that have ended, and counts again what has changed since."""
+    counts = {"kept": 0, "again": 0, "left": 0}
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            for name, count in rollups.catch_up(tenant_id).items():
+                counts[name] += count
+    return counts
+
+
+@shared_task
+def check_counts_task() -> dict[str, int]:
+    """Compares every kept number with a COUNT over the rows, mends what differs and tells the admins."""
+    wrong = 0
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            wrong += rollups.check(tenant_id)
+    return {"days_mended": wrong}
+
+
+@shared_task
 def watch_beat_task() -> bool | None:
     """Tells when beat has fallen silent, and when it ticks again. Rung for by the workers themselves."""
     return beat_watch.watch()
+
+
+@shared_task
+def bulk_task(tenant_id: str, bulk_id: str) -> dict[str, int]:
+    """Does what there is to do for one bulk send: starts it, goes on writing, cancels what a stop has left."""
+    return bulk_run.advance(uuid.UUID(tenant_id), uuid.UUID(bulk_id))
+
+
+@shared_task
+def sweep_bulks_task() -> dict[str, int]:
+    """The same by the clock: a start that is due, a worker that died, a send that has ended."""
+    return bulk_run.sweep()

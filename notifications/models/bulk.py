@@ -54,6 +54,8 @@ class BulkSend(TenantModel):
     # Rows of the file, and how many of them could not be used.
     row_count = models.PositiveIntegerField(default=0)
     error_count = models.PositiveIntegerField(default=0)
+    # What the recipients' ``object_id`` names: the visits that are called off.
+    object_type = models.CharField(max_length=60, blank=True)
     # Placeholders that the audience has values for, beside those every message has.
     variables = models.JSONField(default=list)
     # Empty: each one's preferred channel among those with words.
@@ -84,6 +86,8 @@ class BulkSend(TenantModel):
     checked_at = models.DateTimeField(null=True)
     approved_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
+    # When the last message had been written; until then a pause ends in STARTING again.
+    written_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -124,7 +128,6 @@ class BulkRecipient(TenantModel):
     # Of the check. Why nothing goes to this person; and who is told for them (the position of a relative with the same number).
     reason = models.CharField(_("reason"), max_length=30, choices=Reason.choices, blank=True)
     folded_into = models.PositiveIntegerField(null=True)
-    channel = models.CharField(_("channel"), max_length=8, choices=Channel.choices, blank=True)
 
     class Meta:
         verbose_name = _("recipient")
