@@ -144,7 +144,8 @@ def was_clicked() -> Exists:
 def by_day(rows: QuerySet[Any, Any], field: str, span: Span) -> QuerySet[Any, Any]:
     """The rows with their local ``day``. A single day need not be computed row by row."""
     day = Value(span.first) if span.first == span.last else TruncDate(field, tzinfo=span.zone)
-    return rows.annotate(day=day)
+    found: QuerySet[Any, Any] = rows.annotate(day=day)
+    return found
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
