@@ -1,76 +1,21 @@
-"""Forms of the message pages: the list's filters and a single message. Parse and check; change nothing."""
+"""The form of a single message. Parses and checks; changes nothing. The list's filters: ``message_filters.py``."""
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.models import Patient
-from integrations import sms_providers
+from core.tenancy import current_tenant_id
+from integrations import credentials
 from notifications import gate
-from notifications.selectors import PROBLEMS
-from notifications.states import Channel, NotificationType, Reason, Status
+from notifications.states import Channel, NotificationType, Reason
 
 # Twilio refuses longer texts (error 21617), and nobody reads them on a phone.
 MAX_BODY = 1600
-PROBLEM = "problem"
-
-
-class MessageFilterForm(forms.Form):
-    """The filters of the message list, from the address. ``selection()`` are the arguments of ``messages_page``."""
-
-    q = forms.CharField(label=_("Search"), max_length=100, required=False)
-    status = forms.ChoiceField(label=_("Status"), required=False)
-    channel = forms.ChoiceField(label=_("Channel"), required=False)
-    type = forms.ChoiceField(label=_("Type"), required=False)
-    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["status"].choices = [
-            ("", _("Any status")),
-            (PROBLEM, _("Needs attention")),
-            *Status.choices,
-        ]
-        self.fields["channel"].choices = [("", _("Any channel")), *Channel.choices]
-        self.fields["type"].choices = [("", _("Any type")), *NotificationType.choices]
-        for field in self.fields.values():
-            field.widget.attrs["class"] = "in"
-        self.fields["q"].widget.attrs |= {"type": "search", "placeholder": _("Patient or address")}
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        since, until = data.get("since"), data.get("until")
-        if since and until and until < since:
-            self.add_error("until", _("The last day is before the first one."))
-        return data
-
-    def selection(self, zone: dt.tzinfo) -> dict[str, Any]:
-        """Days are those of ``zone``; the last one is part of the range."""
-        data = self.cleaned_data
-        status = data["status"]
-        return {
-            "search": data["q"],
-            "statuses": sorted(PROBLEMS) if status == PROBLEM else [status] if status else [],
-            "channel": data["channel"],
-            "notification_type": data["type"],
-            "since": _midnight(data["since"], zone),
-            "until": _midnight(data["until"] and data["until"] + dt.timedelta(days=1), zone),
-        }
-
-    @property
-    def is_filtered(self) -> bool:
-        return any(self.data.get(name) for name in self.fields)
-
-
-def _midnight(day: dt.date | None, zone: dt.tzinfo) -> dt.datetime | None:
-    return timezone.make_aware(dt.datetime.combine(day, dt.time()), zone) if day else None
 
 
 class SingleMessageForm(forms.Form):
@@ -139,8 +84,4 @@ def channel_refusals(patient: Patient) -> dict[str, Reason | None]:
 
 
 def _is_set_up(channel: str) -> bool:
-    try:
-        sms_providers.provider_for(Channel(channel))
-    except sms_providers.ChannelDisabled:
-        return False
-    return True
+    return bool(credentials.providers_for(Channel(channel), current_tenant_id()))

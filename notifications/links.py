@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from core.access import Can, allows
 from core.models import User
-from notifications.models import Message, Notification
+from notifications.models import Message, MessageExport, Notification
 
 # Asks as the view behind the address would: None for a stranger, a wrong role and a row that is gone.
 Resolver = Callable[[User, uuid.UUID], str | None]
@@ -45,3 +45,11 @@ def message_address(user: User, message_id: uuid.UUID) -> str | None:
     if not allows(user, Can.SEE_MESSAGES) or not Message.objects.filter(pk=message_id).exists():
         return None
     return reverse("notifications:message_detail", args=[message_id])
+
+
+def export_address(user: User, export_id: uuid.UUID) -> str | None:
+    """The page of the reader's own exports, where the file waits."""
+    own = MessageExport.objects.filter(pk=export_id, user=user)
+    if not allows(user, Can.EXPORT_MESSAGES) or not own.exists():
+        return None
+    return reverse("notifications:message_exports")

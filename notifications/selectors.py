@@ -1,4 +1,6 @@
-"""Reads of messages: the list with its filters, one message with all that its page shows, the latest of an object.
+"""Reads of messages: one message with all that its page shows, the latest of an object, what is due.
+
+The list and its filters are in ``message_filters.py``.
 
 Returns QuerySets where it can. Writes nothing.
 """
@@ -13,7 +15,6 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from core.models import Patient, Tenant
-from core.selectors import matching, phone_fragments, western_digits
 from core.tenancy import system_scope
 from notifications.models import InboundMessage, Message, MessageAttempt, MessageLog, SuppressedAddress
 from notifications.states import CANCELLABLE, Channel, Status
@@ -24,43 +25,6 @@ PROBLEMS = frozenset({Status.FAILED, Status.BOUNCED, Status.UNCONFIRMED})
 STUCK_AFTER = dt.timedelta(hours=1)
 # It reached the patient, or is on its way.
 UNDER_WAY = frozenset({Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED, Status.READ})
-
-
-def messages_page(
-    *,
-    search: str = "",
-    statuses: Iterable[str] = (),
-    channel: str = "",
-    notification_type: str = "",
-    since: dt.datetime | None = None,
-    until: dt.datetime | None = None,
-) -> QuerySet[Message]:
-    """Rows of the message list, the latest first, with all that a line shows. Empty filters let everything pass."""
-    rows = Message.objects.select_related("patient", "guardian", "user", "template")
-    if search.strip():
-        rows = rows.filter(_search(search))
-    wanted = list(statuses)
-    if wanted:
-        rows = rows.filter(status__in=wanted)
-    if channel:
-        rows = rows.filter(channel=channel)
-    if notification_type:
-        rows = rows.filter(notification_type=notification_type)
-    if since is not None:
-        rows = rows.filter(created_at__gte=since)
-    if until is not None:
-        rows = rows.filter(created_at__lt=until)
-    # The text of hundreds of emails is not needed in full, but a preview is: the body stays, the JSON goes.
-    return rows.defer("fallback_channels").order_by("-created_at", "-pk")
-
-
-def _search(text: str) -> Q:
-    """The patient, or the address it went to."""
-    typed = western_digits(text).strip()
-    wanted = matching(typed, "patient__") | Q(recipient__icontains=typed)
-    for number in phone_fragments(typed):
-        wanted |= Q(recipient__contains=number)
-    return wanted
 
 
 def message_in_full() -> QuerySet[Message]:

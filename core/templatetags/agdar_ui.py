@@ -43,6 +43,7 @@ STATUS_CLASSES: dict[str, dict[str, str]] = {
         "EXPIRED": "warn",
         "UNCONFIRMED": "warn",
     },
+    "notifications.MessageExport": {"QUEUED": "", "RUNNING": "info", "READY": "ok", "FAILED": "bad", "EXPIRED": ""},
     "appointments.Appointment": {
         "BOOKED": "info",
         "CONFIRMED": "ok",

@@ -6,6 +6,7 @@ Only ``notifications/saved_filters.py`` and ``notifications/exports.py`` write t
 from __future__ import annotations
 
 import uuid
+from urllib.parse import urlencode
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +33,11 @@ class SavedFilter(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def address(self) -> str:
+        """The query that brings the list to it."""
+        return urlencode(self.query)
 
 
 class ExportStatus(models.TextChoices):

@@ -46,6 +46,12 @@ def cost(message: Message | MessageAttempt) -> SafeString | str:
 
 
 @register.filter
+def with_commas(number: int) -> SafeString:
+    """1,000: Western digits, grouped, in both languages."""
+    return format_html('<bdi class="num">{}</bdi>', f"{number:,}")
+
+
+@register.filter
 def is_stuck(message: Message) -> bool:
     """WhatsApp took it long ago and has not delivered it."""
     return selectors.is_stuck(message)

@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
-from notifications.views.messages import MessageDetailView, MessageListView, MessageRetryView
+from notifications.views.message_export import MessageExportView
+from notifications.views.message_list import MessageListView
+from notifications.views.messages import MessageDetailView, MessageRetryView
+from notifications.views.templates import (
+    TemplateCreateView,
+    TemplateDeleteView,
+    TemplateDetailView,
+    TemplateListView,
+    TemplateTestView,
+    TemplateToggleView,
+    TemplateUpdateView,
+)
 
-__all__ = ["MessageDetailView", "MessageListView", "MessageRetryView"]
+__all__ = [
+    "MessageDetailView",
+    "MessageExportView",
+    "MessageListView",
+    "MessageRetryView",
+    "TemplateCreateView",
+    "TemplateDeleteView",
+    "TemplateDetailView",
+    "TemplateListView",
+    "TemplateTestView",
+    "TemplateToggleView",
+    "TemplateUpdateView",
+]

@@ -1,4 +1,4 @@
-"""The message pages: list, one message with its timeline, retry, and a single message to a patient."""
+"""The page of one message: its way, why it went or did not, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 from django.contrib import messages as notes
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,43 +13,18 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views import View
-from django.views.decorators.http import require_POST
 
 from appointments.models import Appointment
-from core.access import Can, get_or_404, require
+from core.access import get_or_404
 from core.errors import DomainError
-from core.models import Patient
 from core.selectors import zone_of
-from core.views.reader import reader_of
 from integrations import health
 from integrations.health import Way
 from integrations.messaging_service import MessagingService
-from notifications import segments, selectors
-from notifications.forms import MAX_BODY, MessageFilterForm, SingleMessageForm
+from notifications import selectors
 from notifications.models import Message
-from notifications.states import NEVER_LEFT, Channel, Reason, Status
+from notifications.states import Status
 from notifications.views import timeline
-
-PAGE_SIZE = 25
-
-
-class MessageListView(View):
-    """Every message of the clinic group, filtered. The table alone when htmx asks for it."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        form = MessageFilterForm(request.GET)
-        is_valid = form.is_valid()
-        rows = selectors.messages_page(**form.selection(zone_of(request.user))) if is_valid else Message.objects.none()
-        page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-        template = "message_list.html" if not request.htmx else "partials/message_list_partial.html"
-        response = render(
-            request,
-            f"notifications/{template}",
-            {"form": form, "page": page, "location": request.user.location},
-            status=200 if is_valid else 422,
-        )
-        patch_vary_headers(response, ["HX-Request"])
-        return response
 
 
 class MessageDetailView(View):
@@ -88,59 +62,6 @@ class MessageRetryView(View):
         if url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
             return redirect(target)
         return redirect("notifications:message_detail", pk=message.pk)
-
-
-@require(Can.SEND_MESSAGES)
-def message_send(request: HttpRequest) -> HttpResponse:
-    """A message in a person's own words, to one patient (``?patient=<id>``)."""
-    patient = get_or_404(Patient.objects.select_related("tenant"), request.GET.get("patient", ""))
-    form = SingleMessageForm(request.POST if request.method == "POST" else None, patient=patient)
-    if request.method == "POST" and form.is_valid():
-        try:
-            message = MessagingService().send_message(
-                tenant_id=request.user.tenant_id,
-                patient_id=patient.pk,
-                channel=form.cleaned_data["channel"],
-                subject=form.cleaned_data["subject"] if form.cleaned_data["channel"] == Channel.EMAIL else "",
-                body=form.cleaned_data["body"],
-                sent_by=request.user,
-                dedupe_key=f"single:{request.user.pk}:{form.cleaned_data['key']}",
-            )
-        except DomainError as error:
-            form.add_error(None, str(error))
-        else:
-            if message.status in NEVER_LEFT:
-                notes.error(request, _("Not sent: %(reason)s.") % {"reason": Reason(message.reason).label})
-            else:
-                notes.success(request, _("The message is on its way."))
-            return redirect("notifications:message_detail", pk=message.pk)
-    return render(
-        request,
-        "notifications/message_send.html",
-        {
-            "form": form,
-            "patient": patient,
-            "reader": reader_of(patient),
-            **_counter(form["body"].value() or "", form["channel"].value() or ""),
-        },
-        status=422 if form.is_bound else 200,
-    )
-
-
-@require(Can.SEND_MESSAGES)
-@require_POST
-def message_counter(request: HttpRequest) -> HttpResponse:
-    """The length of a text as it is being typed. POST, so that the text stays out of addresses and logs."""
-    context = _counter(request.POST.get("body", "")[: MAX_BODY * 2], request.POST.get("channel", ""))
-    return render(request, "notifications/partials/message_counter.html", context)
-
-
-def _counter(body: str, channel: str) -> dict[str, Any]:
-    return {
-        "segments": segments.count(body) if channel == Channel.SMS else None,
-        "characters": len(body),
-        "most": MAX_BODY,
-    }
 
 
 def _live(request: HttpRequest, message: Message, obstacle: Way | None) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""A message to one patient, in a person's own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages as notes
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from core.access import Can, get_or_404, require
+from core.errors import DomainError
+from core.models import Patient
+from core.views.reader import reader_of
+from integrations.messaging_service import MessagingService
+from notifications import segments
+from notifications.forms import MAX_BODY, SingleMessageForm
+from notifications.states import NEVER_LEFT, Channel, Reason
+
+
+@require(Can.SEND_MESSAGES)
+def message_send(request: HttpRequest) -> HttpResponse:
+    """A message in a person's own words, to one patient (``?patient=<id>``)."""
+    patient = get_or_404(Patient.objects.select_related("tenant"), request.GET.get("patient", ""))
+    form = SingleMessageForm(request.POST if request.method == "POST" else None, patient=patient)
+    if request.method == "POST" and form.is_valid():
+        try:
+            message = MessagingService().send_message(
+                tenant_id=request.user.tenant_id,
+                patient_id=patient.pk,
+                channel=form.cleaned_data["channel"],
+                subject=form.cleaned_data["subject"] if form.cleaned_data["channel"] == Channel.EMAIL else "",
+                body=form.cleaned_data["body"],
+                sent_by=request.user,
+                dedupe_key=f"single:{request.user.pk}:{form.cleaned_data['key']}",
+            )
+        except DomainError as error:
+            form.add_error(None, str(error))
+        else:
+            if message.status in NEVER_LEFT:
+                notes.error(request, _("Not sent: %(reason)s.") % {"reason": Reason(message.reason).label})
+            else:
+                notes.success(request, _("The message is on its way."))
+            return redirect("notifications:message_detail", pk=message.pk)
+    return render(
+        request,
+        "notifications/message_send.html",
+        {
+            "form": form,
+            "patient": patient,
+            "reader": reader_of(patient),
+            **_counter(form["body"].value() or "", form["channel"].value() or ""),
+        },
+        status=422 if form.is_bound else 200,
+    )
+
+
+@require(Can.SEND_MESSAGES)
+@require_POST
+def message_counter(request: HttpRequest) -> HttpResponse:
+    """The length of a text as it is being typed. POST, so that the text stays out of addresses and logs."""
+    context = _counter(request.POST.get("body", "")[: MAX_BODY * 2], request.POST.get("channel", ""))
+    return render(request, "notifications/partials/message_counter.html", context)
+
+
+def _counter(body: str, channel: str) -> dict[str, Any]:
+    return {
+        "segments": segments.count(body) if channel == Channel.SMS else None,
+        "characters": len(body),
+        "most": MAX_BODY,
+    }
