@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import zoneinfo
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
-from core.selectors import western_digits
+from core.clocks import NEARBY, WEEK, ClockField, weekday, zone_choices
 from notifications import staff_preferences
 from notifications.models import StaffPreference
 from notifications.states import Category, Frequency, StaffChannel
@@ -25,44 +22,6 @@ _HINTS = {
     Category.ANNOUNCEMENT: _("Words from your admins"),
     Category.GENERAL: _("Results, bills and the rest"),
 }
-# Offered first: where the clinics and their people are.
-_NEARBY = {
-    "Asia/Riyadh": _("Riyadh"),
-    "Asia/Dubai": _("Dubai"),
-    "Asia/Kuwait": _("Kuwait"),
-    "Asia/Qatar": _("Doha"),
-    "Asia/Bahrain": _("Manama"),
-    "Asia/Muscat": _("Muscat"),
-    "Asia/Amman": _("Amman"),
-    "Asia/Beirut": _("Beirut"),
-    "Africa/Cairo": _("Cairo"),
-    "Europe/Istanbul": _("Istanbul"),
-    "Europe/London": _("London"),
-}
-_REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
-# Sunday first, as the week goes.
-_WEEK = (6, 0, 1, 2, 3, 4, 5)
-# 1 January 2024 was a Monday.
-_MONDAY = dt.date(2024, 1, 1)
-
-
-def weekday(number: int) -> str:
-    """Its name in the reader's language. Monday is 0."""
-    return date_format(_MONDAY + dt.timedelta(days=number), "l")
-
-
-class ClockField(forms.TimeField):
-    """A time of the day: the browser's own picker, and Arabic digits where somebody types it."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        attrs = {"type": "time", "class": "num", "dir": "ltr"}
-        kwargs.setdefault("error_messages", {"invalid": _("Write a time such as 22:00.")})
-        super().__init__(
-            widget=forms.TimeInput(format="%H:%M", attrs=attrs), input_formats=["%H:%M", "%H:%M:%S"], **kwargs
-        )
-
-    def to_python(self, value: Any) -> dt.time | None:
-        return super().to_python(western_digits(value) if isinstance(value, str) else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +56,7 @@ class StaffPreferenceForm(forms.Form):
     digest_weekday = forms.TypedChoiceField(
         label=_("Day of the weekly summary"),
         coerce=int,
-        choices=lambda: [(number, weekday(number)) for number in _WEEK],
+        choices=lambda: [(number, weekday(number)) for number in WEEK],
     )
     has_toasts = forms.BooleanField(label=_("Show new ones in the corner of the page"), required=False)
     has_sound = forms.BooleanField(label=_("Play a sound for new ones"), required=False)
@@ -143,16 +102,5 @@ class StaffPreferenceForm(forms.Form):
 
 
 def _zones(place: str, chosen: str) -> list[tuple[Any, Any]]:
-    """The location's, those nearby, then the world by region. A zone chosen earlier stays on the list."""
-    known = zoneinfo.available_timezones()
-    world: list[tuple[Any, Any]] = []
-    for region in _REGIONS:
-        names = sorted(name for name in known if name.startswith(f"{region}/"))
-        world.append((region, [(name, name.partition("/")[2].replace("_", " ")) for name in names]))
-    others = [(name, name) for name in ("UTC", chosen) if name and name.partition("/")[0] not in _REGIONS]
-    return [
-        ("", _("As at my location (%(zone)s)") % {"zone": _NEARBY.get(place, place)}),
-        (_("Nearby"), list(_NEARBY.items())),
-        *world,
-        (_("Other"), list(dict(others).items())),
-    ]
+    """The location's, then all others."""
+    return [("", _("As at my location (%(zone)s)") % {"zone": NEARBY.get(place, place)}), *zone_choices(chosen)]

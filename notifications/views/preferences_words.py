@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from core.clocks import weekday
 from core.models import Holiday
 from core.templatetags.agdar_ui import clock_text, day_text
 from notifications import quiet
-from notifications.preference_forms import weekday
 from notifications.quiet import Schedule
 
 _DAY = dt.timedelta(days=1)
