@@ -83,7 +83,14 @@ _MESSAGING, _MESSAGING_PAGES = _DESK[1]
 # The desk's, how sending does, and the team.
 _ADMIN = (
     _DESK[0],
-    (_MESSAGING, (*_MESSAGING_PAGES, Entry("notifications:operations", "activity", pgettext_lazy("page", "Sending")))),
+    (
+        _MESSAGING,
+        (
+            *_MESSAGING_PAGES,
+            Entry("notifications:template_list", "template", _("Templates"), ("notifications:template_",)),
+            Entry("notifications:operations", "activity", pgettext_lazy("page", "Sending")),
+        ),
+    ),
     (
         _("Team"),
         (

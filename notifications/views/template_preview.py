@@ -9,21 +9,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from appointments.models import Appointment
-from core.models import Patient
+from core.access import get_or_404
+from core.looks import record_look
+from core.models import Look, Patient
 from core.selectors import matching
 from finance.models import Invoice, Payment
 from notifications import markup, prices, rendering, segments, template_checks, template_context
-from notifications.models import MessageTemplate, NotificationEvent
-from notifications.models.template import TemplateWords
+from notifications.models import MessageTemplate, NotificationEvent, TemplateVersion
+from notifications.models.template import TEXTS, TemplateWords
 from notifications.prices import Price
 from notifications.segments import Segments
 from notifications.states import Channel
+from notifications.template_forms import OWN_TYPES
 
 # As many as fit under the search without scrolling.
 CANDIDATES = 5
+# Longer texts are cut before they are looked at; the form refuses them.
+_MOST = template_checks.MAX_BODY_EMAIL
 _DIRECTIONS = {"en": "ltr", "ar": "rtl"}
 
 
@@ -169,3 +175,54 @@ def language_of(wanted: str, fallback: str) -> str:
 
 def shown_of(rows: Iterable[Preview], language: str) -> Preview:
     return next(row for row in rows if row.language == language)
+
+
+# --- beside the editor -------------------------------------------------------------------------------------------------
+
+
+def blank(data: Any = None) -> MessageTemplate:
+    """A template that is not there yet, for the editor and its preview."""
+    given = data or {}
+    channel, kind = given.get("channel", Channel.SMS), given.get("notification_type", OWN_TYPES[0])
+    return MessageTemplate(
+        code="",
+        channel=channel if channel in Channel.values else Channel.SMS,
+        notification_type=kind if kind in OWN_TYPES else OWN_TYPES[0],
+        version=0,
+        is_active=False,
+    )
+
+
+def preview_context(request: HttpRequest, template: MessageTemplate, typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What the preview shows of what is typed; the patient and the language are those of the request."""
+    extra = str(typed.get("extra") or "")
+    words = TemplateVersion(
+        template=template,
+        **{name: template_checks.tidy(str(typed.get(name) or "")[:_MOST]) for name in TEXTS},
+        variables=[name for name in extra.replace("،", " ").replace(",", " ").split() if name.isidentifier()],
+    )
+    search = request.POST.get("patient_search", "")[:100]
+    patient = _patient(request)
+    context = None
+    if patient is not None:
+        context = patient_context(template, words, patient)
+        record_look(user=request.user, patient=patient, page=Look.Page.PREVIEW)
+    rows = previews(template, words, context)
+    language = language_of(request.POST.get("shown", ""), "en")
+    findings = template_checks.look_over(template, words)
+    return {
+        "template": template,
+        "previews": rows,
+        "shown": shown_of(rows, language),
+        "findings": findings if words.body_en or words.body_ar else [],
+        "is_sms": template.channel == Channel.SMS,
+        "patient": patient,
+        "patient_search": search,
+        "candidates": candidates(search),
+        "sender": request.user.tenant.name,
+    }
+
+
+def _patient(request: HttpRequest) -> Patient | None:
+    pk = request.POST.get("patient", "")
+    return get_or_404(Patient.objects.select_related("tenant"), pk) if pk else None
