@@ -68,7 +68,9 @@ class AuditFilterForm(RangeForm):
         label=_("Search"),
         max_length=100,
         required=False,
-        widget=forms.TextInput(attrs={"type": "search", "autocomplete": "off", "dir": "auto"}),
+        widget=forms.TextInput(
+            attrs={"type": "search", "autocomplete": "off", "dir": "auto", "placeholder": _("Person, patient or file no.")}
+        ),
     )
     action = forms.ChoiceField(label=pgettext_lazy("audit", "What"), required=False)
     # Not shown as fields: links of the page narrow the trail to one kind of object, or to one.
@@ -99,7 +101,9 @@ class LookFilterForm(RangeForm):
         label=_("Patient"),
         max_length=100,
         required=False,
-        widget=forms.TextInput(attrs={"type": "search", "autocomplete": "off", "dir": "auto"}),
+        widget=forms.TextInput(
+            attrs={"type": "search", "autocomplete": "off", "dir": "auto", "placeholder": _("Name, file number or phone")}
+        ),
     )
     page = forms.ChoiceField(label=pgettext_lazy("look", "Where"), required=False)
     patient = forms.ModelChoiceField(queryset=Patient.objects.none(), required=False, widget=forms.HiddenInput)

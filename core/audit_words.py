@@ -15,6 +15,8 @@ from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from core.models import AuditEvent
+
 ACTIONS: dict[str, Promise] = {
     # signing in
     "sign_in.done": _("Signed in"),
@@ -156,6 +158,13 @@ def action_label(action: str) -> str:
     """“Template published”; the key itself for an action of which nobody wrote words."""
     words = ACTIONS.get(action)
     return str(words) if words is not None else action
+
+
+def who_of(event: AuditEvent) -> str:
+    """The name of who did it. A wrong password is typed by somebody whom nobody knows."""
+    if event.actor is not None:
+        return event.actor.name_in()
+    return str(_("Somebody unknown") if event.action.startswith("sign_in.") else _("The system"))
 
 
 def action_choices() -> list[tuple[str, list[tuple[str, str]]]]:

@@ -116,7 +116,11 @@ _PROVIDER = (
 _PATIENT = (
     (
         _("Overview"),
-        (Entry("core:home", "heart-handshake", _("My care"), ("appointments:detail",)), _INBOX),
+        (
+            Entry("core:home", "heart-handshake", _("My care"), ("appointments:detail",)),
+            Entry("core:own_messages", "messages", _("My messages")),
+            _INBOX,
+        ),
     ),
 )
 NAVIGATION = {Role.ADMIN: _ADMIN, Role.FRONT_DESK: _DESK, Role.PROVIDER: _PROVIDER, Role.PATIENT: _PATIENT}

@@ -6,6 +6,7 @@ from django.urls import path
 
 from core.views import account, account_factor, account_page, account_password, audit, language, patients
 from core.views.home import home
+from core.views.own_messages import own_messages
 
 app_name = "core"
 
@@ -38,6 +39,7 @@ urlpatterns = [
     path("patients/<uuid:pk>/guardians/create/", patients.guardian_create, name="guardian_create"),
     path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
     path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),
+    path("my-messages/", own_messages, name="own_messages"),
     path("audit/", audit.audit_trail, name="audit"),
     path("audit/export/", audit.audit_export, name="audit_export"),
     path("audit/looks/", audit.look_log, name="looks"),

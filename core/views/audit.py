@@ -19,7 +19,7 @@ from core.access import Can, require
 from core.audit_diff import Change, changes_of, rows_of
 from core.audit_forms import AuditFilterForm, LookFilterForm
 from core.audit_trail import trail
-from core.audit_words import action_label, kind_label
+from core.audit_words import action_label, kind_label, who_of
 from core.csv_rows import csv_lines
 from core.models import AuditEvent, Look, Patient
 from core.selectors import zone_of
@@ -37,6 +37,7 @@ class Line:
     """An act as the page shows it. ``thing`` is what it was done to; None for acts without an object."""
 
     event: AuditEvent
+    who: str
     label: str
     thing: Thing | None
     changes: list[Change]
@@ -123,6 +124,7 @@ def _lines(request: HttpRequest, events: list[AuditEvent]) -> list[Line]:
     return [
         Line(
             event,
+            who_of(event),
             action_label(event.action),
             thing_of(event, rows, request.user),
             changes_of(event, rows, request.user.location),
@@ -162,7 +164,7 @@ def _export(tenant_id: uuid.UUID, selection: dict[str, Any], zone: Any) -> Itera
             for event in page.rows:
                 yield [
                     f"{event.created_at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
-                    event.actor.name if event.actor else _("The system"),
+                    who_of(event),
                     event.actor.email if event.actor else "",
                     event.action,
                     action_label(event.action),

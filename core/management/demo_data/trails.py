@@ -25,7 +25,7 @@ def _working_hour(build: Build, days_ago: int) -> dt.datetime:
 
 def _looks(build: Build, people: list[User]) -> list[Look]:
     recent = list(
-        Message.objects.filter(patient__isnull=False, created_at__lt=build.now)
+        Message.objects.filter(patient__isnull=False, created_at__lt=build.now - dt.timedelta(hours=36))
         .order_by("-created_at", "pk")
         .values_list("pk", "patient_id", "created_at")[:400]
     )
@@ -40,7 +40,7 @@ def _looks(build: Build, people: list[User]) -> list[Look]:
                 patient_id=patient_id,
                 message=pk if page == Look.Page.MESSAGE else None,
                 page=page,
-                seen_at=min(build.after(written_at, 60, 36 * 3600), build.now),
+                seen_at=build.after(written_at, 60, 36 * 3600),
             )
         )
     return rows
