@@ -17,6 +17,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("core.urls")),
     path("", include("appointments.urls")),
+    path("", include("notifications.branding_urls")),
     path("notifications/", include("notifications.urls")),
     path("", include("finance.urls")),
 ]

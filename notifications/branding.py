@@ -84,7 +84,7 @@ def logo_address(brand: Brand) -> str:
     if not brand.logo_digest:
         return ""
     name = f"{brand.logo_digest[:32]}.{brand.logo_type}"
-    return settings.PUBLIC_BASE_URL + reverse("branding:logo", args=[brand.tenant_id, name])
+    return f"{settings.PUBLIC_BASE_URL}{reverse('branding:logo', args=[brand.tenant_id, name])}"
 
 
 def logo(tenant_id: uuid.UUID, digest: str) -> BrandLogo | None:

@@ -108,6 +108,9 @@ def test_the_public_routes_are_these() -> None:
                 "sign-in",
                 "language",
                 "c/",
+                # and its short form, with the picture that tells of an opened email; and the logo in emails
+                "l/",
+                "brand/",
                 "webhooks/",
                 "sandbox/",
                 "sign-out",
@@ -132,6 +135,7 @@ def test_looking_across_tenants_happens_only_where_no_tenant_is_known_yet() -> N
         "notifications/receipts.py",  # a provider's receipt
         "notifications/replies.py",  # a patient's reply
         "notifications/selectors.py",  # a task that knows a message's id
+        "notifications/short_links.py",  # a patient's short link
     }
 
 
