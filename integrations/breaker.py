@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Sequence
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
@@ -26,7 +27,7 @@ from core import audit
 from core.models import User
 from core.tenancy import active_tenant_ids, tenant_scope
 from integrations import breaker_rules as rules
-from integrations import credentials, incidents
+from integrations import credentials, incidents, sms_providers
 from integrations.breaker_rules import Change, State, Tally
 from integrations.models import Incident, ProviderState
 from integrations.sms_providers import Call, Provider, ProviderError
@@ -120,6 +121,9 @@ def sender_at(provider: Provider, channel: str, sender: str, tenant_id: uuid.UUI
     A sender name is registered with the operators and goes everywhere, and so does an email address. A number or a
     Messaging Service belongs to the preferred provider; any other would refuse it.
     """
+    if sms_providers.is_own(provider.name) and sender == settings.DEFAULT_FROM_EMAIL:
+        # The house's address, where a location has none: the account's own goes before it.
+        return ""
     is_name = any(char.isalpha() for char in sender) and not _MESSAGING_SERVICE.fullmatch(sender)
     preferred = credentials.providers_for(channel, tenant_id)
     if is_name or not preferred or preferred[0].name == provider.name:

@@ -23,12 +23,13 @@ from dataclasses import dataclass, field
 
 import structlog
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from core.tenancy import tenant_scope
 from integrations import breaker, credentials, incidents, rates, recording, sms_providers
 from integrations.sms_providers import Accepted, Call, Outgoing, Provider
-from notifications import bulk_hold, gate, lifecycle, selectors
+from notifications import bulk_hold, gate, lifecycle, selectors, trials
 from notifications.models import Message
 from notifications.selectors import tenant_of_message
 from notifications.states import Lane, Reason
@@ -181,7 +182,9 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
     for channel, sender in rates.blocked(tenant_id, lane=lane):
         due = due.exclude(channel=channel, sender=sender)
     for channel, held_sender in breaker.held_among(batch.waiting, tenant_id):
-        due = due.exclude(channel=channel, **({} if held_sender is None else {"sender": held_sender}))
+        held = Q(channel=channel, **({} if held_sender is None else {"sender": held_sender}))
+        # Who tries the way out wants to know whether it is open again.
+        due = due.exclude(held & ~trials.IS_TRIAL)
     rows = lifecycle.claim(due, limit=limit, lease_for=LEASE, admit=lambda found: _admit(batch, tenant_id, lane, found))
     batch.rows.update((row.pk, row) for row in rows)
     return len(rows)
@@ -191,10 +194,15 @@ def _admit(batch: Batch, tenant_id: uuid.UUID, lane: int, found: list[Message]) 
     """Which of them go, with whom: refused ones end here, those over a limit stay where they are."""
     refused = gate.recheck_many(found)
     groups: dict[tuple[str, str], list[Message]] = defaultdict(list)
-    for row in found:
-        if row.pk not in refused:
-            groups[row.channel, row.sender].append(row)
     carriers: dict[uuid.UUID, str] = {}
+    for row in found:
+        if row.pk in refused:
+            continue
+        if over := trials.provider_of(row.dedupe_key):
+            # A few, by hand: they ask neither the breaker nor the bucket.
+            carriers[row.pk] = over
+        else:
+            groups[row.channel, row.sender].append(row)
     # In one order, because each takes the lock of its bucket.
     for (channel, sender), rows in sorted(groups.items()):
         if not credentials.providers_for(channel, tenant_id):

@@ -40,7 +40,7 @@ _STATUS_OF_REASON: dict[str, Status] = {
 _NEEDED_TO_SEND = (
     *("tenant", "event", "patient", "user", "notification_type", "channel", "recipient", "sender", "language"),
     *("subject", "body", "status", "provider", "retry_count", "attempt_count", "log_position", "expires_at"),
-    *("fallback_channels", "segments", "cost", "currency", "created_at"),
+    *("fallback_channels", "segments", "cost", "currency", "created_at", "dedupe_key"),
 )
 # What a move reads of a row before it decides.
 _READ = (
