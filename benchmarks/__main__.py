@@ -34,6 +34,10 @@ NAMES = {
     "bell_dropdown": True,
     "notify_many": True,
     "inbox_page": True,
+    "upload": True,
+    "bulk_start": True,
+    "message_list": True,
+    "export": True,
 }
 
 

@@ -26,8 +26,8 @@ from integrations.messaging_service import MessagingService
 from integrations.outbox import Origin
 from notifications import bulk_hold, inbox, message_classes
 from notifications.bulk_states import BULK_TRANSITIONS, EDITABLE, STOPPABLE, BulkSource, BulkState, MessageClass
-from notifications.models import BulkRecipient, BulkRowError, BulkSend, Message, MessageTemplate
-from notifications.states import Channel, Level
+from notifications.models import BulkRecipient, BulkRowError, BulkSend, MessageTemplate
+from notifications.states import Level
 
 # A notice that is of use for longer is no message but a poster.
 USEFUL_HOURS = range(1, 24 * 7 + 1)

@@ -45,7 +45,7 @@ class Progress:
 def progress(bulk: BulkSend) -> Progress:
     """One query over the send's own messages."""
     rows = Message.objects.filter(bulk=bulk).order_by().values_list("status").annotate(n=Count("pk"))
-    by_status = {status: count for status, count in rows}
+    by_status = dict(rows)
 
     def count(*statuses: str) -> int:
         return sum(by_status.get(status, 0) for status in statuses)
