@@ -30,6 +30,7 @@ DEMO_ACCOUNTS: tuple[DemoAccount, ...] = (
     DemoAccount("desk2@noor.example", "Yousef Al-Shehri", "يوسف الشهري", "FRONT_DESK", "noor"),
     DemoAccount("nasser@noor.example", "Nasser Al-Otaibi", "ناصر العتيبي", "PROVIDER", "noor"),
     DemoAccount("maha@noor.example", "Maha Al-Zahrani", "مها الزهراني", "PROVIDER", "noor"),
+    DemoAccount("admin2@noor.example", "Faisal Al-Anazi", "فيصل العنزي", "ADMIN", "noor"),
     DemoAccount("desk@amal.example", "Afnan Al-Ghamdi", "أفنان الغامدي", "FRONT_DESK", "amal"),
     DemoAccount("omar@amal.example", "Omar Bakhsh", "عمر بخش", "PROVIDER", "amal"),
     DemoAccount("admin@amal.example", "Tariq Al-Harbi", "طارق الحربي", "ADMIN", "amal"),
@@ -37,4 +38,5 @@ DEMO_ACCOUNTS: tuple[DemoAccount, ...] = (
     DemoAccount("desk2@amal.example", "Bader Al-Zaidi", "بدر الزيدي", "FRONT_DESK", "amal"),
     DemoAccount("hanan@amal.example", "Hanan Al-Sulami", "حنان السلمي", "PROVIDER", "amal"),
     DemoAccount("khalid@amal.example", "Khalid Felemban", "خالد فلمبان", "PROVIDER", "amal"),
+    DemoAccount("admin2@amal.example", "Rania Al-Maghrabi", "رانيا المغربي", "ADMIN", "amal"),
 )

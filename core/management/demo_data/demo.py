@@ -22,6 +22,7 @@ from core.management.demo_data import (
     money,
     people,
     team,
+    templates,
     timelines,
     trails,
     visits,
@@ -93,4 +94,5 @@ def live_through(
         )
         team.build_team(build)
         trails.build_trails(build)
+        templates.build_templates(build)
     return Counts(len(history.lives), len(post.messages))
