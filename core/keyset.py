@@ -53,7 +53,8 @@ class Place:
         return Q(**{f"{by}__gte": self.at}) & (Q(**{f"{by}__gt": self.at}) | Q(pk__gt=self.pk))
 
 
-@dataclass(frozen=True, slots=True)
+# No slots: with them Python 3.11 cannot make a frozen generic by a name that fixes its rows (``InboxPage([])``).
+@dataclass(frozen=True)
 class Page(Generic[M]):
     """The rows, and the cursors of the pages beside it; empty where there is none."""
 
