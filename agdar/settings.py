@@ -225,6 +225,8 @@ SMS_PROVIDER = env.list("SMS_PROVIDER", cast=str.strip, default=["sandbox"] if D
 WHATSAPP_PROVIDER = env.list("WHATSAPP_PROVIDER", cast=str.strip, default=["sandbox"] if DEBUG else [])
 EMAIL_PROVIDER = env.list("EMAIL_PROVIDER", cast=str.strip, default=["smtp"])
 SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8025").rstrip("/")
+# The sandbox takes WhatsApp templates only when they are approved, as Twilio does; the demo shows it.
+SANDBOX_WHATSAPP_APPROVAL = env.bool("SANDBOX_WHATSAPP_APPROVAL", default=False)
 SANDBOX_ENABLED = DEBUG and "sandbox" in SMS_PROVIDER + WHATSAPP_PROVIDER
 TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
 TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")

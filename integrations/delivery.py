@@ -20,6 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -27,7 +28,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.tenancy import tenant_scope
-from integrations import breaker, credentials, incidents, rates, recording, sms_providers
+from integrations import breaker, credentials, enclosures, incidents, rates, recording, sms_providers
 from integrations.sms_providers import Accepted, Call, Outgoing, Provider
 from notifications import bulk_hold, gate, lifecycle, selectors, trials
 from notifications.models import Message
@@ -115,6 +116,8 @@ class Batch:
     routes: dict[tuple[uuid.UUID | None, str, str], Provider | None] = field(default_factory=dict)
     # The sender that each of them may be given there.
     senders: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    # What goes out with them beside their words.
+    enclosed: dict[uuid.UUID, dict[str, Any]] = field(default_factory=dict)
     # How many more calls a provider that is being tried may get from this batch.
     probes: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
@@ -187,6 +190,7 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
         due = due.exclude(held & ~trials.IS_TRIAL)
     rows = lifecycle.claim(due, limit=limit, lease_for=LEASE, admit=lambda found: _admit(batch, tenant_id, lane, found))
     batch.rows.update((row.pk, row) for row in rows)
+    batch.enclosed |= enclosures.enclosures_of(tenant_id, rows)
     return len(rows)
 
 
@@ -259,7 +263,7 @@ def _call(batch: Batch, name: str, rows: Sequence[Message]) -> list[Call]:
     # Asked of the clock, not of the time that went by here: a process that was frozen after its claim has lost it.
     left = min(row.lease_expires_at for row in rows if row.lease_expires_at is not None) - timezone.now() - LONGEST_CALL
     until = time.monotonic() + left.total_seconds()
-    outgoings = [_outgoing(row, provider, batch.sender_of(row)) for row in rows]
+    outgoings = [_outgoing(row, provider, batch.sender_of(row), batch.enclosed.get(row.pk, {})) for row in rows]
     return provider.send_many(outgoings, until=until)
 
 
@@ -275,7 +279,7 @@ def _record(provider: Provider, rows: Sequence[Message], calls: Sequence[Call]) 
     return Counter(_word(outcomes.get(row.pk)) for row in rows)
 
 
-def _outgoing(message: Message, provider: Provider, sender: str) -> Outgoing:
+def _outgoing(message: Message, provider: Provider, sender: str, enclosed: Mapping[str, Any]) -> Outgoing:
     valid = None
     if message.expires_at is not None:
         valid = max(1, int((message.expires_at - timezone.now()).total_seconds()))
@@ -296,6 +300,7 @@ def _outgoing(message: Message, provider: Provider, sender: str) -> Outgoing:
         callback_url=callback,
         valid_seconds=valid,
         attempt=message.attempt_count,
+        **enclosed,
     )
 
 

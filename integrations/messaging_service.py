@@ -21,7 +21,7 @@ from core.contacts import Contact, contact_for
 from core.errors import DomainError
 from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
-from integrations import bulk_send, outbox, sync, trial_send
+from integrations import bulk_send, outbox, sync, trial_send, whatsapp
 from integrations.outbox import Origin
 from notifications import analytics, gate, lifecycle, registry, undeliverable
 from notifications.models import Message, MessageTemplate, NotificationPreference
@@ -209,6 +209,8 @@ class MessagingService:
             )
             if refusal is None and channel not in templates:
                 refusal = Reason.TEMPLATE_MISSING
+            elif refusal is None:
+                refusal = self._whatsapp_refusal(patient, preference, templates[channel])
             if refusal is None:
                 rest = [c for c in channels[position + 1 :] if c in templates] if keep_fallback else []
                 break
@@ -363,9 +365,9 @@ class MessagingService:
         )
         contact = contact_for(patient)
         reachable = contact if isinstance(contact, Contact) else None
-        own_language = preference.preferred_language or patient.language
-        if reachable is not None and reachable.guardian is not None:
-            own_language = reachable.language
+        own_language = _language_of(patient, preference, reachable)
+        if refusal is None and template is not None:
+            refusal = self._whatsapp_refusal(patient, preference, template, language)
         return outbox.write(
             Message(
                 tenant_id=patient.tenant_id,
@@ -384,6 +386,33 @@ class MessagingService:
             template=template,
             context=context or {},
         )
+
+    def _whatsapp_refusal(
+        self,
+        patient: Patient,
+        preference: NotificationPreference,
+        template: MessageTemplate,
+        language: str | None = None,
+    ) -> Reason | None:
+        """What only WhatsApp asks for: words that it has approved, or an open conversation."""
+        if template.channel != Channel.WHATSAPP:
+            return None
+        contact = contact_for(patient)
+        if not isinstance(contact, Contact):
+            return None
+        return whatsapp.refusal(
+            patient=patient,
+            template=template,
+            language=language or _language_of(patient, preference, contact),
+            address=gate.address_of(contact, Channel.WHATSAPP),
+        )
+
+
+def _language_of(patient: Patient, preference: NotificationPreference, reachable: Contact | None) -> str:
+    """The language that the reader gets: the guardian's own, else what the patient chose."""
+    if reachable is not None and reachable.guardian is not None:
+        return reachable.language
+    return preference.preferred_language or patient.language
 
 
 def _scope_of(message_id: uuid.UUID) -> AbstractContextManager[None]:

@@ -19,8 +19,9 @@ from django.utils.translation import gettext as _
 from core.errors import DomainError
 from core.models import Location, User
 from core.queueing import ring
-from notifications import lifecycle, segments
-from notifications.models import Message, MessageTemplate, NotificationEvent
+from integrations import whatsapp
+from notifications import lifecycle, segments, short_links
+from notifications.models import Message, MessageTemplate, NotificationEvent, ShortLink
 from notifications.rendering import TemplateError
 from notifications.states import USEFUL_FOR, Channel, Lane, Reason
 
@@ -64,8 +65,11 @@ def write(
 ) -> Message:
     """Renders, freezes and inserts; the unique dedupe key decides between two that come at once."""
     error = ""
+    links: list[ShortLink] = []
     if template is not None:
         message.template, message.template_version = template, template.version
+        # Before the words are frozen and their segments counted.
+        context, links = short_links.shorten(message, context)
         try:
             message.body = template.render(message.language, **context)
             message.subject = template.render_subject(message.language, **context)
@@ -93,6 +97,9 @@ def write(
         with transaction.atomic():
             lifecycle.create(message, refusal=refusal, details=details)
             if refusal is None:
+                if content := whatsapp.content_for(message, template, context):
+                    content.save()
+                ShortLink.objects.bulk_create(links)
                 enqueue_send(message)
     except IntegrityError:
         return _existing(message)

@@ -55,12 +55,9 @@ def brand_of(tenant_id: uuid.UUID) -> Brand | None:
     return Brand.objects.filter(tenant_id=tenant_id).first()
 
 
-def letterheads(tenant_id: uuid.UUID) -> dict[str, Letterhead]:
-    """Language → the paper its emails are written on; empty without a brand. One or two queries."""
-    brand = brand_of(tenant_id)
-    if brand is None:
-        return {}
-    tenant = Tenant.objects.only("name_en", "name_ar").get(pk=tenant_id)
+def letterheads(brand: Brand) -> dict[str, Letterhead]:
+    """Language → the paper its emails are written on. One query."""
+    tenant = Tenant.objects.only("name_en", "name_ar").get(pk=brand.tenant_id)
     return {language: letterhead(brand, tenant, language) for language in Language.values}
 
 

@@ -11,8 +11,7 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -33,8 +32,7 @@ LIVES = dt.timedelta(days=180)
 _OWN_PAGE = re.compile(r"/c/[-a-zA-Z0-9_]{4,64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Shortened:
+class Shortened(NamedTuple):
     """The values with short links in place of long ones, and the rows to write once the message is there."""
 
     context: Mapping[str, Any]
@@ -100,7 +98,16 @@ def find(code: str) -> ShortLink | None:
     with system_scope("the code tells the tenant: a patient opens the link without an account"):
         return (
             ShortLink.objects.select_related("tenant", "message")
-            .only("code", "target", "language", "expires_at", "tenant__name_en", "tenant__name_ar", "message__sent_at", "message__tenant_id")
+            .only(
+                "code",
+                "target",
+                "language",
+                "expires_at",
+                "tenant__name_en",
+                "tenant__name_ar",
+                "message__sent_at",
+                "message__tenant_id",
+            )
             .filter(code=code.lower(), tenant__is_active=True)
             .first()
         )

@@ -6,13 +6,22 @@ from django.conf import settings
 
 from integrations.providers.twilio import Account, TwilioProvider
 from integrations.sandbox import account
-from integrations.sms_providers import empty_settings
+from integrations.sms_providers import Outgoing, empty_settings
 
 
 class SandboxProvider(TwilioProvider):
     """Set up by ``SANDBOX_URL`` alone; the account is fixed and works nowhere else."""
 
     name = "sandbox"
+
+    def needs_approval(self, channel: str) -> bool:
+        """As Twilio where the demo shows it; a plain house sends free text."""
+        return settings.SANDBOX_WHATSAPP_APPROVAL and super().needs_approval(channel)
+
+    def _content(self, outgoing: Outgoing) -> dict[str, str]:
+        """The sandbox keeps no contents, so it is told what the phone shows."""
+        content = super()._content(outgoing)
+        return content if outgoing.approved is None else {**content, "SandboxBody": outgoing.body}
 
     @classmethod
     def missing_settings(cls, channel: str) -> list[str]:  # noqa: ARG003  # the same for both channels

@@ -28,6 +28,7 @@ from integrations.sandbox.twilio_api import Delays, Refusal
 
 _BASIC = "Basic " + base64.b64encode(f"{account.SID}:{account.TOKEN}".encode()).decode()
 _ONE_MESSAGE = re.compile(re.escape(twilio_api.PATH) + r"/(SM[0-9a-f]{32})\.json")
+_APPROVAL = re.compile(r"/v1/Content/([^/]+)/ApprovalRequests")
 _PHONE = re.compile(r"/page/phones/([^/]+)(/replies)?")
 _MAILBOX = re.compile(r"/page/mailboxes/([^/]+)")
 # A hanging answer is longer than any client waits.
@@ -117,6 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, twilio_api.list_page(store, query))
         elif one:
             self._json(200, twilio_api.fetch(store, one.group(1)))
+        elif approval := _APPROVAL.fullmatch(path):
+            self._json(200, twilio_api.approval(approval.group(1)))
         elif path == "/page/conversations":
             self._json(200, {"conversations": [asdict(item) for item in store.conversations()]})
         elif phone and not phone.group(2):

@@ -35,6 +35,17 @@ class FakeProvider:
     max_in_flight: int = 10
     reports_prices: bool = True
     batches: list[int] = field(default_factory=list)
+    # Channels on which it takes only approved words, and what it says about any of them.
+    approves: frozenset[str] = frozenset()
+    approval: Any = None
+
+    def needs_approval(self, channel: str) -> bool:
+        return channel in self.approves
+
+    def approval_of(self, content_sid: str) -> Any:
+        if isinstance(self.approval, ProviderError):
+            raise self.approval
+        return self.approval
 
     def send(self, outgoing: Outgoing) -> Accepted:
         self.calls.append(outgoing)

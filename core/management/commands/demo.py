@@ -124,6 +124,7 @@ def demo_environment(var: Path, port: int) -> dict[str, str]:
         "PUBLIC_BASE_URL": address,
         "SMS_PROVIDER": "sandbox",
         "WHATSAPP_PROVIDER": "sandbox",
+        "SANDBOX_WHATSAPP_APPROVAL": "True",
         "SANDBOX_URL": f"http://127.0.0.1:{sandbox}",
         "EMAIL_PROVIDER": "smtp",
         "EMAIL_URL": f"smtp://127.0.0.1:{mail}",

@@ -1,0 +1,44 @@
+"""What goes out with a message beside its own words: an email's letterhead and picture, WhatsApp's approved content.
+
+Read for a whole batch of one tenant at once, in the claim; a call of a provider makes no query.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from integrations.sms_providers import Approved
+from notifications import branding, short_links, whatsapp_approval
+from notifications.models import Message, WhatsAppContent
+from notifications.states import Channel
+
+
+def enclosures_of(tenant_id: uuid.UUID, messages: Sequence[Message]) -> dict[uuid.UUID, dict[str, Any]]:
+    """Message id → further fields of its ``Outgoing``. The tenant's scope is open."""
+    found: dict[uuid.UUID, dict[str, Any]] = {}
+    emails = [message for message in messages if message.channel == Channel.EMAIL]
+    if emails:
+        found |= _paper(tenant_id, emails)
+    whatsapp = [message.pk for message in messages if message.channel == Channel.WHATSAPP]
+    if whatsapp:
+        for row in WhatsAppContent.objects.filter(message__in=whatsapp):
+            approved = Approved(row.content_sid, whatsapp_approval.as_json(row.variables))
+            found[row.message_id] = {"approved": approved}
+    return found
+
+
+def _paper(tenant_id: uuid.UUID, emails: Sequence[Message]) -> dict[uuid.UUID, dict[str, Any]]:
+    brand = branding.brand_of(tenant_id)
+    if brand is None:
+        return {}
+    heads = branding.letterheads(brand)
+    # Staff are nobody's audience: their opening is not counted.
+    return {
+        email.pk: {
+            "letterhead": heads[email.language],
+            "pixel_url": short_links.pixel_address(email.pk) if brand.track_opens and email.patient_id else "",
+        }
+        for email in emails
+    }
