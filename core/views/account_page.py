@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages as notes
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -46,8 +46,9 @@ def account(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_POST
 def session_end(request: HttpRequest, handle: str) -> HttpResponse:
-    """Signs out one of one's own devices. One that is over already is no error: it is what was wanted."""
-    accounts.sign_out_there(user=request.user, handle=handle)
+    """Signs out one of one's own devices; 404 for what is none of theirs, or is over already."""
+    if not accounts.sign_out_there(user=request.user, handle=handle):
+        raise Http404
     notes.success(request, _("That device is signed out."))
     return redirect("core:account")
 
