@@ -100,7 +100,10 @@ _ADMIN = (
     ),
     (
         _("Clinic"),
-        (Entry("core:audit", "history", _("Audit trail"), ("core:audit_", "core:looks")),),
+        (
+            Entry("core:audit", "history", _("Audit trail"), ("core:audit_", "core:looks")),
+            Entry("core:settings", "settings", pgettext_lazy("page", "Settings"), ("core:settings_", "branding:")),
+        ),
     ),
 )
 _PROVIDER = (

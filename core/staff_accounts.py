@@ -17,8 +17,9 @@ from django.utils.translation import gettext as _
 from core import audit, changes
 from core.access import Can
 from core.errors import DomainError
-from core.models import Department, Location, Role, Session, Tenant, User
+from core.models import Department, Location, Role, Tenant, User
 from core.permissions import NotAllowed, demand, same_tenant
+from core.sessions import end_sessions
 
 STAFF_ROLES = (Role.ADMIN, Role.FRONT_DESK, Role.PROVIDER)
 # The trail knows people by their ids.
@@ -82,7 +83,7 @@ def user_deactivate(*, actor: User, user: User) -> User:
         raise DomainError(_("You cannot deactivate yourself. Ask another admin."), code="oneself")
     _keep_an_admin(row)
     if changes.apply(actor=actor, row=row, values={"is_active": False}, action="user.deactivated"):
-        Session.objects.filter(user=row).delete()
+        end_sessions(row)
     return row
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from core.views import account, account_factor, account_page, account_password, audit, language, patients
 from core.views.home import home
@@ -40,6 +40,7 @@ urlpatterns = [
     path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
     path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),
     path("my-messages/", own_messages, name="own_messages"),
+    path("settings/", include("core.settings_urls")),
     path("audit/", audit.audit_trail, name="audit"),
     path("audit/export/", audit.audit_export, name="audit_export"),
     path("audit/looks/", audit.look_log, name="looks"),

@@ -21,7 +21,7 @@ from core.bulk import update_rows
 from integrations import breaker, incidents, rates
 from integrations.messaging_service import MessagingService
 from integrations.sms_providers import Accepted, Call, Kind, Provider, ProviderError, Scope
-from notifications import lifecycle, rollup_marks
+from notifications import lifecycle, rollup_marks, trials
 from notifications.lifecycle import Move
 from notifications.models import Message, MessageAttempt
 from notifications.receipt_rules import FIRST_CHECK, REASON_OF_KIND, fallback_due_at
@@ -181,7 +181,8 @@ def _move_of(row: Message, result: Accepted | ProviderError, provider: Provider,
             response=result.response,
             error=f"{result.code} {result.detail}".strip()[:300],
         )
-    if _stops_the_lane(result):
+    # Somebody who tries the way out waits for the answer, not for the way to open.
+    if _stops_the_lane(result) and not trials.provider_of(row.dedupe_key):
         return _hand_back(row, now, error=result)
     return lifecycle.planned_failure(
         row,

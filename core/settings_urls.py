@@ -1,0 +1,31 @@
+"""Addresses below /settings/. Included by ``core/urls.py``, in its namespace."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from core.views.settings import clinic, overview, places, senders, users
+
+urlpatterns = [
+    path("", overview.overview, name="settings"),
+    path("clinic/", clinic.clinic, name="settings_clinic"),
+    path("hours/", clinic.hours, name="settings_hours"),
+    path("retention/", clinic.retention, name="settings_retention"),
+    path("second-step/", clinic.second_step, name="settings_second_step"),
+    path("locations/", places.locations, name="settings_locations"),
+    path("locations/create/", places.location_create, name="settings_location_create"),
+    path("locations/<uuid:pk>/", places.location_update, name="settings_location"),
+    path("locations/<uuid:pk>/<slug:verb>/", places.location_action, name="settings_location_action"),
+    path("departments/", places.departments, name="settings_departments"),
+    path("departments/<uuid:pk>/", places.department_update, name="settings_department"),
+    path("departments/<uuid:pk>/<slug:verb>/", places.department_action, name="settings_department_action"),
+    path("senders/", senders.senders, name="settings_senders"),
+    path("senders/test/", senders.trial_send, name="settings_trial_send"),
+    path("senders/tests/<uuid:pk>/", senders.trial, name="settings_trial"),
+    path("senders/<slug:kind>/", senders.account, name="settings_account"),
+    path("senders/<slug:kind>/remove/", senders.account_remove, name="settings_account_remove"),
+    path("users/", users.users, name="settings_users"),
+    path("users/create/", users.user_create, name="settings_user_create"),
+    path("users/<uuid:pk>/", users.user_update, name="settings_user"),
+    path("users/<uuid:pk>/<slug:verb>/", users.user_action, name="settings_user_action"),
+]
