@@ -10,37 +10,39 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import re
 import tempfile
+import uuid
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
-from django.db.models import CharField, QuerySet, Value
-from django.db.models.functions import Cast, Coalesce, NullIf, TruncSecond
+from django.db.models import Case, CharField, F, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Coalesce, Concat, Left, NullIf, TruncSecond
+from django.db.models.lookups import In
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from core.keyset import Place
-from core.models import User
+from core.models import Language
 from notifications import default_words
 from notifications.message_filters import provider_choices
 from notifications.models import Message, MessageTemplate
 from notifications.states import Channel, NotificationType, Reason, Status
 
-BATCH = 5_000
+BATCH = 10_000
 # Excel ends at 1,048,576 rows; one is the heading.
 ROWS_A_SHEET = 1_000_000
 LONGEST_CELL = 32_767
-# A cell that begins like this is run as a formula by some program, also behind blanks (OWASP, "CSV Injection").
-_STARTS = frozenset("=+-@\t\r\n \u00a0\uff1d\uff0b\uff0d\uff20\u2066\u2067\u2068\u200e\u200f")
-_FORMULA = re.compile("^[\\s\u2066-\u2069\u200e\u200f]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]")
-_NUMBER = re.compile(r"\+\d{7,15}", re.ASCII)
+# A cell that begins like this is run as a formula by some program (OWASP, "CSV Injection"), or may be once that program
+# has taken the blank or the mark of direction away.
+DANGEROUS = "=+-@\t\r\n \u00a0\u2066\u2067\u2068\u2069\u200e\u200f\uff1d\uff0b\uff0d\uff20"
 # What Excel counts days from.
 _EXCEL_EPOCH = dt.datetime(1899, 12, 30)  # noqa: DTZ001  # a wall clock
+
+Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +54,20 @@ class Part:
     after: str = ""
 
 
-def safe(text: str) -> str:
-    """The text, harmless in a spreadsheet: an apostrophe before what would be run. A bare phone number is none."""
-    if not text or text[0] not in _STARTS or not _FORMULA.match(text) or _NUMBER.fullmatch(text):
-        return text
-    return f"'{text}"
-
-
 class Table:
-    """The columns in the reader's language (the active one), on the clock of ``zone``."""
+    """The columns in the reader's language (the active one), on the clock of ``zone``.
 
-    def __init__(self, *, zone: zoneinfo.ZoneInfo, language: str, with_text: bool) -> None:
-        self.zone, self.language, self.with_text = zone, language, with_text
-        self._channels = _labels(Channel.choices)
-        self._types = _labels(NotificationType.choices)
-        self._statuses = _labels(Status.choices)
-        self._reasons = {"": "", **_labels(Reason.choices)}
-        self._providers = {"": "", **{name: str(label) for name, label in provider_choices()}}
-        self._languages = {"en": _("English"), "ar": _("Arabic")}
-        self._templates = {row.pk: default_words.title(row) for row in MessageTemplate.objects.all()}
-        self._people = {row.pk: row.name for row in User.objects.all()}
+    Every cell is made by the database: a million rows of two dozen cells each are more than Python can touch in the
+    time. ``is_safe``: what a spreadsheet would run gets an apostrophe before it, as text files need it.
+    """
+
+    # Of the columns: wall clock times, numbers, and the message's id.
+    TIMES = (0, 9, 10, 11, 12)
+    NUMBERS = (14, 15, 17)
+    KEY = 22
+
+    def __init__(self, *, zone: zoneinfo.ZoneInfo, language: str, with_text: bool, is_safe: bool) -> None:
+        self.zone, self.language, self.with_text, self.is_safe = zone, language, with_text, is_safe
 
     def headings(self) -> list[str]:
         names = [
@@ -82,55 +78,71 @@ class Table:
         ]
         return [*names, _("Subject"), _("Text")] if self.with_text else names
 
-    # Of the columns above.
-    TIMES = (0, 9, 10, 11, 12)
-    NUMBERS = (14, 15, 17)
-
-    def batches(self, rows: QuerySet[Message], *, after: str = "") -> Iterator[tuple[list[list[str]], str]]:
+    def batches(self, rows: QuerySet[Message], *, after: str = "") -> Iterator[tuple[list[Row], str]]:
         """``BATCH`` rows at a time, the latest first, with the cursor of the last one; ``after`` a cursor."""
-        values = rows.values_list(*self._columns())
+        values = rows.values_list(*self._cells())
         while True:
             place = Place.read(after) if after else None
             found = list((values.filter(place.older("created_at")) if place else values)[:BATCH])
             if not found:
                 return
-            after = str(Place(found[-1][1], found[-1][0]))
-            yield [self._row(row) for row in found], after
+            last = uuid.UUID(found[-1][self.KEY])
+            after = str(Place(Message.objects.values_list("created_at", flat=True).get(pk=last), last))
+            yield found, after
             if len(found) < BATCH:
                 return
 
-    def _columns(self) -> list[Any]:
-        mine, other = ("name_ar", "name_en") if self.language == "ar" else ("name_en", "name_ar")
-        who = Coalesce(
-            *(NullIf(f"{person}__{name}", Value("")) for person in ("patient", "user") for name in (mine, other)),
-            Value(""),
-        )
-        stamps = ["created_at", "sent_at", "delivered_at", "read_at", "failed_at"]
-        text = ["subject", "body"] if self.with_text else []
+    def _cells(self) -> list[Any]:
+        """One expression a heading."""
+        templates = {row.pk: self._harmless(default_words.title(row)) for row in MessageTemplate.objects.all()}
+        text = [self._cell("subject"), self._cell("body")] if self.with_text else []
         return [
-            *("pk", "created_at", who, "patient__mrn", "recipient", "channel", "notification_type", "template_id"),
-            *("status", "reason", "provider", "segments", "cost", "currency", "retry_count", "error_code"),
-            *("error_message", "sent_by_id", "language"),
-            # The database writes the wall clock: a million times five of them would be half of Python's work.
-            *(Cast(TruncSecond(name, tzinfo=self.zone), CharField()) for name in stamps),
+            self._clock("created_at"),
+            self._cell(self._name("patient", "user")),
+            *(self._cell("patient__mrn"), self._address()),
+            *(_word("channel", Channel.choices), _word("notification_type", NotificationType.choices)),
+            _word("template_id", templates.items()),
+            *(_word("status", Status.choices), _word("reason", Reason.choices)),
+            *(self._clock(name) for name in ("sent_at", "delivered_at", "read_at", "failed_at")),
+            _word("provider", provider_choices(), default=F("provider")),
+            *("segments", Cast("cost", CharField()), "currency", "retry_count"),
+            *(self._cell("error_code"), self._cell("error_message"), self._cell(self._name("sent_by"))),
+            _word("language", Language.choices),
+            Cast("pk", CharField()),
             *text,
         ]
 
-    def _row(self, row: tuple[Any, ...]) -> list[str]:
-        """From ``_columns`` to ``headings``."""
-        pk, _at, name, mrn, recipient, channel, kind, template, status, reason, *rest = row
-        provider, segments, cost, currency, retries, code, error, sent_by, language, *rest = rest
-        created, sent, delivered, read, failed, *text = rest
-        return [
-            *(created, safe(name), safe(mrn or ""), safe(recipient), self._channels[channel], self._types[kind]),
-            safe(self._templates.get(template, "")),
-            *(self._statuses[status], self._reasons.get(reason, reason)),
-            *(sent or "", delivered or "", read or "", failed or ""),
-            self._providers.get(provider, provider),
-            *(str(segments), "" if cost is None else str(cost), currency, str(retries), safe(code), safe(error)),
-            *(safe(self._people.get(sent_by, "")), self._languages[language], str(pk)),
-            *map(safe, text),
-        ]
+    def _clock(self, name: str) -> Cast:
+        """“2026-11-23 10:05:00” on the clock of the place."""
+        return Cast(TruncSecond(name, tzinfo=self.zone), CharField())
+
+    def _name(self, *people: str) -> Coalesce:
+        mine, other = ("name_ar", "name_en") if self.language == "ar" else ("name_en", "name_ar")
+        names = (NullIf(f"{person}__{name}", Value("")) for person in people for name in (mine, other))
+        return Coalesce(*names, Value(""))
+
+    def _cell(self, text: Any) -> Any:
+        """What a person or a provider has typed."""
+        if not self.is_safe:
+            return F(text) if isinstance(text, str) else text
+        guarded = When(In(Left(text, 1), list(DANGEROUS)), then=Concat(Value("'"), text, output_field=TextField()))
+        return Case(guarded, default=text, output_field=TextField())
+
+    def _address(self) -> Any:
+        """A bare phone number is no formula, and an apostrophe would make it no number either."""
+        if not self.is_safe:
+            return F("recipient")
+        phones = When(recipient__regex=r"^\+[0-9]+$", then="recipient")
+        return Case(phones, default=self._cell("recipient"), output_field=TextField())
+
+    def _harmless(self, text: str) -> str:
+        return f"'{text}" if self.is_safe and text[:1] and text[0] in DANGEROUS else text
+
+
+def _word(name: str, words: Iterable[tuple[Any, Any]], *, default: Any = None) -> Any:
+    """The column's value in words."""
+    known = [When(**{name: value}, then=Value(str(label))) for value, label in words]
+    return Case(*known, default=default or Value(""), output_field=TextField())
 
 
 def csv_parts(table: Table, rows: QuerySet[Message], *, after: str = "") -> Iterator[Part]:
@@ -141,7 +153,7 @@ def csv_parts(table: Table, rows: QuerySet[Message], *, after: str = "") -> Iter
         yield Part(_csv(batch), len(batch), cursor)
 
 
-def _csv(rows: list[list[str]]) -> bytes:
+def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer).writerows(rows)
     return buffer.getvalue().encode()
@@ -186,9 +198,9 @@ def _sheet(book: Any, table: Table, styles: Mapping[str, Any]) -> Any:
     return sheet
 
 
-def _write(sheet: Any, line: int, row: list[str], clock: Any) -> None:
+def _write(sheet: Any, line: int, row: Row, clock: Any) -> None:
     for column, text in enumerate(row):
-        if not text:
+        if text is None or text == "":
             continue
         if column in Table.NUMBERS:
             sheet.write_number(line, column, float(text))
@@ -197,8 +209,4 @@ def _write(sheet: Any, line: int, row: list[str], clock: Any) -> None:
             sheet.write_number(line, column, moment.days + moment.seconds / 86400, clock)
         else:
             # Never ``write``, which would make a formula of what begins like one.
-            sheet.write_string(line, column, text[:LONGEST_CELL])
-
-
-def _labels(choices: list[tuple[Any, Any]]) -> dict[str, str]:
-    return {str(value): str(label) for value, label in choices}
+            sheet.write_string(line, column, str(text)[:LONGEST_CELL])

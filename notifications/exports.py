@@ -80,7 +80,7 @@ def at_once(*, user: User, form: MessageFilterForm, file_format: str, with_text:
     def pieces() -> Iterator[bytes]:
         # It runs while the answer is being sent, when the request's own scope and language are gone.
         with tenant_scope(tenant_id), translation.override(language):
-            table = Table(zone=zone, language=language, with_text=with_text)
+            table = _table(file_format, zone=zone, language=language, with_text=with_text)
             for part in _parts(table, rows, file_format):
                 yield part.data
 
@@ -195,7 +195,7 @@ def _write_file(export: MessageExport, lease: uuid.UUID) -> None:
     zone = zoneinfo.ZoneInfo(export.timezone)
     # What is written meanwhile is not part of it.
     rows = form.rows(zone).filter(created_at__lte=export.created_at)
-    table = Table(zone=zone, language=export.language, with_text=export.with_text)
+    table = _table(export.format, zone=zone, language=export.language, with_text=export.with_text)
     done = export.parts.order_by("position").last() if export.format == ExportFormat.CSV else None
     if done is None:
         MessageExportPart.objects.filter(export=export).delete()
@@ -219,6 +219,11 @@ def _write_file(export: MessageExport, lease: uuid.UUID) -> None:
             )
         position += 1
     _finish(export, lease)
+
+
+def _table(file_format: str, *, zone: zoneinfo.ZoneInfo, language: str, with_text: bool) -> Table:
+    """A workbook says of each cell that it is text; a text file cannot."""
+    return Table(zone=zone, language=language, with_text=with_text, is_safe=file_format == ExportFormat.CSV)
 
 
 def _parts(
