@@ -19,8 +19,6 @@ from notifications.models import (
     ProviderReceipt,
 )
 
-WORDS = ("subject_en", "subject_ar", "body_en", "body_ar", "variables")
-
 
 class ReadOnlyAdmin(admin.ModelAdmin):
     """Rows that only the program writes."""
@@ -36,32 +34,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 @admin.register(MessageTemplate)
-class MessageTemplateAdmin(admin.ModelAdmin):
-    """The model's ``clean`` shows an unknown placeholder at its field. New words are a new version."""
+class MessageTemplateAdmin(ReadOnlyAdmin):
+    """Words change in the clinic's own pages, under the eyes of a second person (``template_versions``)."""
 
     list_display = ("name", "code", "channel", "notification_type", "version", "is_active", "tenant")
     list_filter = ("channel", "notification_type", "is_active")
     search_fields = ("name", "code")
     list_select_related = ("tenant",)
-    readonly_fields = ("version", "created_at", "updated_at")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Templates come with their event type, for every tenant (``default_words``)."""
-        return False
-
-    def save_model(self, request: HttpRequest, obj: MessageTemplate, form: ModelForm, change: bool) -> None:  # noqa: FBT001  # Django's own signature
-        changed = [name for name in form.changed_data if name in WORDS]
-        if changed:
-            obj.version += 1
-        super().save_model(request, obj, form, change)
-        audit.record(
-            tenant_id=obj.tenant_id,
-            actor=request.user,
-            action="template.updated",
-            obj=obj,
-            before={name: form.initial.get(name) for name in form.changed_data},
-            after={name: form.cleaned_data[name] for name in form.changed_data} | {"version": obj.version},
-        )
 
 
 class MessageLogInline(admin.TabularInline):

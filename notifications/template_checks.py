@@ -144,7 +144,11 @@ def _lengths(template: MessageTemplate, words: TemplateWords) -> Iterator[Findin
             sentence = _("The text can grow to %(count)d characters; %(most)d are possible.")
             yield Finding("too_long", sentence % {"count": len(text), "most": most}, field, is_blocker=True)
         elif text is not None and template.channel == Channel.SMS and (parts := segments.count(text).parts) > 3:
-            yield Finding("many_parts", _("The text can need %(count)d segments.") % {"count": parts}, field)
+            sentences = {
+                "en": _("The English text can need %(count)d segments."),
+                "ar": _("The Arabic text can need %(count)d segments."),
+            }
+            yield Finding("many_parts", sentences[language] % {"count": parts}, field)
 
 
 def longest_text(template: MessageTemplate, words: TemplateWords, language: str) -> str | None:

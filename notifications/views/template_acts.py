@@ -40,8 +40,14 @@ def template_preview_fragment(request: HttpRequest) -> HttpResponse:
 @require_safe
 def template_version(request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
     """The words of a version, and what differs from another one (``?against=<number>``)."""
+    template = get_or_404(MessageTemplate.objects.all(), pk)
+    if 0 < number < template.version and not TemplateVersion.objects.filter(template=template, number=number).exists():
+        # Of the time before versions were kept.
+        notes.info(
+            request, _("The words of this version were not kept. Each message still shows what was sent with it.")
+        )
+        return redirect("notifications:template_detail", pk=pk)
     version = template_page.version_of(pk, number)
-    template = version.template
     others = list(TemplateVersion.objects.filter(template=template).exclude(number=number))
     against = _against(request.GET.get("against", ""), version, others)
     context = {

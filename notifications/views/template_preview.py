@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from appointments.models import Appointment
 from core.access import get_or_404
 from core.looks import record_look
-from core.models import Look, Patient
+from core.models import Look, Patient, Tenant
 from core.selectors import matching
+from core.tenancy import current_tenant_id
 from finance.models import Invoice, Payment
 from notifications import markup, prices, rendering, segments, template_checks, template_context
 from notifications.models import MessageTemplate, NotificationEvent, TemplateVersion
@@ -40,6 +41,7 @@ class Preview:
     language: str
     name: str
     channel: str
+    sender: str = ""
     subject: str = ""
     body: str = ""
     error: str = ""
@@ -69,11 +71,15 @@ class Preview:
 def previews(
     template: MessageTemplate, words: TemplateWords, context: Mapping[str, Any] | None = None
 ) -> list[Preview]:
-    """English and Arabic. One query, for the price."""
+    """English and Arabic. Two queries: the price, and the clinic's name."""
     values = context if context is not None else template_context.examples(template, words.variables)
     price = prices.price_of_segment(template.channel)
+    tenant = Tenant.objects.get(pk=current_tenant_id())
     names = {"en": _("English"), "ar": _("Arabic")}
-    return [_preview(template, words, values, language, name, price) for language, name in names.items()]
+    return [
+        _preview(template, words, values, language, name, tenant.name_in(language), price)
+        for language, name in names.items()
+    ]
 
 
 def _preview(
@@ -82,6 +88,7 @@ def _preview(
     values: Mapping[str, Any],
     language: str,
     name: str,
+    sender: str,
     price: Price | None,
 ) -> Preview:
     known = template_context.known_names(template, words.variables)
@@ -89,7 +96,7 @@ def _preview(
         body = rendering.render(getattr(words, f"body_{language}"), known, values, language)
         subject = rendering.render(getattr(words, f"subject_{language}"), known, values, language)
     except rendering.TemplateError as error:
-        return Preview(language, name, template.channel, error=str(error))
+        return Preview(language, name, template.channel, sender, error=str(error))
     longest = template_checks.longest_text(template, words, language) or ""
     is_sms = template.channel == Channel.SMS
     count, worst = (segments.count(body), segments.count(longest)) if is_sms else (None, None)
@@ -98,6 +105,7 @@ def _preview(
         language=language,
         name=name,
         channel=template.channel,
+        sender=sender,
         subject=subject,
         body=body,
         count=count,
@@ -219,7 +227,6 @@ def preview_context(request: HttpRequest, template: MessageTemplate, typed: Mapp
         "patient": patient,
         "patient_search": search,
         "candidates": candidates(search),
-        "sender": request.user.tenant.name,
     }
 
 

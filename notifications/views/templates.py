@@ -21,7 +21,7 @@ from integrations.messaging_service import MessagingService
 from notifications import template_context, template_list, template_versions
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.models.template import TemplateWords
-from notifications.states import NEVER_LEFT, Channel, Reason
+from notifications.states import NEVER_LEFT, Channel, NotificationType, Reason
 from notifications.template_forms import (
     TemplateCreateForm,
     TemplateFilterForm,
@@ -69,7 +69,13 @@ class TemplateCreateView(View):
     """A new template of the clinic's own, for bulk sends."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return _write(request, blank(), TemplateCreateForm(initial={"channel": Channel.SMS, "revision": 0}))
+        return _write(
+            request,
+            blank(),
+            TemplateCreateForm(
+                initial={"channel": Channel.SMS, "notification_type": NotificationType.GENERAL, "revision": 0}
+            ),
+        )
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = TemplateCreateForm(request.POST)

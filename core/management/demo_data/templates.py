@@ -51,8 +51,8 @@ def build_templates(build: Build) -> None:
         actor=reviewer,
         template=reminder,
         words={
-            "body_en": reminder.body_en.replace(": ", ": a reminder. ", 1),
-            "body_ar": reminder.body_ar.replace(": ", ": للتذكير. ", 1),
+            "body_en": reminder.body_en.replace("a reminder of the appointment", "see you soon! The appointment"),
+            "body_ar": reminder.body_ar.replace("نذكّركم بموعد", "نراكم قريبًا! موعد"),
         },
         variables=[],
         revision=0,
