@@ -76,7 +76,11 @@ _DESK = (
     ),
     (
         _("Messaging"),
-        (Entry("notifications:message_list", "messages", _("Messages"), ("notifications:message_",)), _INBOX),
+        (
+            Entry("notifications:dashboard", "layout-dashboard", _("Dashboard")),
+            Entry("notifications:message_list", "messages", _("Messages"), ("notifications:message_",)),
+            _INBOX,
+        ),
     ),
 )
 _MESSAGING, _MESSAGING_PAGES = _DESK[1]
@@ -88,6 +92,7 @@ _ADMIN = (
         (
             *_MESSAGING_PAGES,
             Entry("notifications:template_list", "template", _("Templates"), ("notifications:template_",)),
+            Entry("notifications:analytics", "chart-bar", _("Analytics"), ("notifications:figure_",)),
             Entry("notifications:operations", "activity", pgettext_lazy("page", "Sending")),
         ),
     ),

@@ -125,9 +125,12 @@ def lanes() -> list[LaneState]:
 # --- providers -------------------------------------------------------------------------------------------------------
 
 
-def ways() -> list[Way]:
-    """Every provider of every channel, in order of preference, and the tenant's senders that one of them refuses."""
-    numbers = _numbers()
+def ways(*, with_numbers: bool = True) -> list[Way]:
+    """Every provider of every channel, in order of preference, and the tenant's senders that one of them refuses.
+
+    The numbers of the last hour's calls cost more than all the rest: a page that does not show them says so.
+    """
+    numbers = _numbers() if with_numbers else {}
     states = {(row.provider, row.channel, row.sender): row for row in visible_states()}
     found: list[Way] = []
     for channel in Channel.values:

@@ -269,9 +269,9 @@ class Report:
     opt_outs: dict[str, int]
 
 
-def report(span: Span) -> Report:
-    """One pass over the kept numbers of the span, and today live."""
-    found = groups(span, list(Dimension), by=("dimension", "key", "channel", "currency", "bucket"))
+def report(span: Span, dimensions: Collection[Dimension] = tuple(Dimension)) -> Report:
+    """One pass over the kept numbers of the span, and today live. What is not asked for stays empty."""
+    found = groups(span, dimensions, by=("dimension", "key", "channel", "currency", "bucket"))
     plain: dict[tuple[Any, ...], Counts] = defaultdict(Counts)
     costs: dict[str, dict[str, dict[str, Counts]]] = {}
     for (dimension, key, channel, currency, _bucket), counts in found.items():

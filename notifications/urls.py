@@ -6,6 +6,8 @@ from django.urls import path
 
 from core.access import Can, require
 from notifications.views import (
+    MessageAnalyticsView,
+    MessageDashboardView,
     MessageDetailView,
     MessageExportView,
     MessageListView,
@@ -21,6 +23,7 @@ from notifications.views import (
     announcements,
     bell,
     channels,
+    figure_messages,
     inbox,
     message_export,
     message_list,
@@ -35,7 +38,10 @@ from notifications.views import (
 app_name = "notifications"
 
 urlpatterns = [
-    path("", inbox.front_door, name="front_door"),
+    # Who may not see messages is led to their own notifications there.
+    path("", require(Can.USE_BELL)(MessageDashboardView.as_view()), name="dashboard"),
+    path("analytics/", require(Can.SEE_ANALYTICS)(MessageAnalyticsView.as_view()), name="analytics"),
+    path("analytics/messages/", figure_messages.figure_messages, name="figure_messages"),
     path("messages/", require(Can.SEE_MESSAGES)(MessageListView.as_view()), name="message_list"),
     path("messages/export/", require(Can.EXPORT_MESSAGES)(MessageExportView.as_view()), name="message_export"),
     path("messages/exports/", message_export.message_exports, name="message_exports"),

@@ -298,6 +298,6 @@ def test_the_page_reads_and_never_writes(tab):
 
 
 def test_the_front_door_leads_each_role_to_its_own_page(clinic: Clinic) -> None:
-    address = reverse("notifications:front_door")
-    assert clinic.client(clinic.front_desk).get(address).url == reverse("notifications:message_list")
+    address = reverse("notifications:dashboard")
+    assert clinic.client(clinic.front_desk).get(address).status_code == 200
     assert clinic.client(clinic.provider).get(address).url == reverse("notifications:inbox")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from notifications.views.analytics import MessageAnalyticsView
+from notifications.views.dashboard import MessageDashboardView
 from notifications.views.message_export import MessageExportView
 from notifications.views.message_list import MessageListView
 from notifications.views.messages import MessageDetailView, MessageRetryView
@@ -16,6 +18,8 @@ from notifications.views.templates import (
 )
 
 __all__ = [
+    "MessageAnalyticsView",
+    "MessageDashboardView",
     "MessageDetailView",
     "MessageExportView",
     "MessageListView",

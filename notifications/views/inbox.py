@@ -6,11 +6,11 @@ import uuid
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
-from core.access import Can, allows, get_or_404, require
+from core.access import Can, get_or_404, require
 from core.selectors import zone_of
 from notifications import inbox, links
 from notifications.inbox_filters import InboxFilterForm, Show
@@ -20,13 +20,6 @@ from notifications.views.days import by_day
 
 # Of a folded notification, on its own page.
 ITEMS_A_PAGE = 50
-
-
-@require(Can.USE_BELL)
-@require_safe
-def front_door(request: HttpRequest) -> HttpResponse:
-    """``/notifications/`` itself: the messages for those who work with them, their own notifications for the others."""
-    return redirect("notifications:message_list" if allows(request.user, Can.SEE_MESSAGES) else "notifications:inbox")
 
 
 @require(Can.USE_BELL)

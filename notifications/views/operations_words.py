@@ -73,13 +73,8 @@ class LaneRow:
 def everything(zone: zoneinfo.ZoneInfo) -> dict[str, object]:
     """What the page shows, under its names in the template."""
     lanes, ways, signs = health.lanes(), health.ways(), health.signs_of_life()
-    troubles = [
-        *_silences(signs, zone),
-        *(_trouble(way, ways, zone) for way in ways if way.state != State.CLOSED),
-        *_late(lanes, ways),
-    ]
     return {
-        "troubles": sorted(troubles, key=lambda trouble: trouble.tone != "bad"),
+        "troubles": _troubles(lanes, ways, signs, zone),
         "lanes": [_lane(lane) for lane in lanes],
         "providers": [_provider(way, ways, zone) for way in ways],
         "incidents": [_incident(row, zone) for row in health.incidents()],
@@ -91,7 +86,28 @@ def everything(zone: zoneinfo.ZoneInfo) -> dict[str, object]:
     }
 
 
+def at_a_glance(zone: zoneinfo.ZoneInfo) -> dict[str, object]:
+    """Trouble and lanes alone, for a corner of another page."""
+    lanes, ways = health.lanes(), health.ways(with_numbers=False)
+    return {
+        "troubles": _troubles(lanes, ways, health.signs_of_life(), zone),
+        "lanes": [_lane(lane) for lane in lanes],
+    }
+
+
 # --- trouble ---------------------------------------------------------------------------------------------------------
+
+
+def _troubles(
+    lanes: list[LaneState], ways: list[Way], signs: dict[str, dt.datetime], zone: zoneinfo.ZoneInfo
+) -> list[Trouble]:
+    """The worst first."""
+    found = [
+        *_silences(signs, zone),
+        *(_trouble(way, ways, zone) for way in ways if way.state != State.CLOSED),
+        *_late(lanes, ways),
+    ]
+    return sorted(found, key=lambda trouble: trouble.tone != "bad")
 
 
 def _silences(signs: dict[str, dt.datetime], zone: zoneinfo.ZoneInfo) -> list[Trouble]:
