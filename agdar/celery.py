@@ -51,6 +51,7 @@ _BEAT = {
     "exports-sweep": ("notifications.tasks.sweep_exports_task", 30),
     "sessions-cleanup": ("core.tasks.clear_sessions_task", 3600),
     "notifications-cleanup": ("core.tasks.cleanup_old_notifications", 24 * 3600),
+    "retention": ("integrations.tasks.retention_task", 24 * 3600),
     "looks-cleanup": ("core.tasks.cleanup_old_looks", 24 * 3600),
 }
 app.conf.beat_schedule = {

@@ -11,9 +11,9 @@ import uuid
 
 import structlog
 from celery import shared_task
-from django.conf import settings
 from django.utils import timezone
 
+from core import tenant_settings
 from core.looks import looks_forget
 from core.models import Heartbeat, User
 from core.sessions import clear_expired
@@ -132,7 +132,7 @@ def sweep_events_task() -> dict[str, int]:
 
 @shared_task
 def cleanup_old_notifications(days: int | None = None) -> dict[str, int]:
-    """Deletes old notifications, each category after its own time (or after ``days``), tenant by tenant."""
+    """Deletes old notifications, each category after the tenant's own time (or after ``days``), tenant by tenant."""
     from notifications.inbox import delete_old
     from notifications.states import Category
 
@@ -140,8 +140,9 @@ def cleanup_old_notifications(days: int | None = None) -> dict[str, int]:
     deleted = 0
     for tenant_id in active_tenant_ids():
         with tenant_scope(tenant_id):
+            own = tenant_settings.of(tenant_id)
             for category in Category:
-                kept = days or settings.NOTIFICATION_RETENTION.get(category, settings.NOTIFICATION_RETENTION_DAYS)
+                kept = days or tenant_settings.notification_days(own, category)
                 deleted += delete_old(
                     tenant_id,
                     category,

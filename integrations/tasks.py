@@ -12,12 +12,25 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
+from core import tenant_settings
+from core.models.settings import RECEIPT_DAYS
 from core.tenancy import active_tenant_ids, tenant_scope
-from integrations import beat_watch, breaker, delivery, hints, incidents, queue_watch, staff, staff_delivery, sync
+from integrations import (
+    beat_watch,
+    breaker,
+    credentials,
+    delivery,
+    hints,
+    incidents,
+    queue_watch,
+    staff,
+    staff_delivery,
+    sync,
+)
 from integrations.bulk import run as bulk_run
 from integrations.messaging_service import MessagingService
 from integrations.outbox import ring_for
-from notifications import inbox, lifecycle, receipts, rollups, selectors
+from notifications import inbox, lifecycle, receipts, retention, rollups, selectors
 from notifications.lifecycle import Move
 from notifications.models import Message, MessageAttempt
 from notifications.states import CANCELLABLE, Lane, Outcome, Reason, Status
@@ -200,3 +213,18 @@ def bulk_task(tenant_id: str, bulk_id: str) -> dict[str, int]:
 def sweep_bulks_task() -> dict[str, int]:
     """The same by the clock: a start that is due, a worker that died, a send that has ended."""
     return bulk_run.sweep()
+
+
+@shared_task
+def retention_task() -> dict[str, int]:
+    """Lets go what the tenants keep for a time only: words, raw reports, secrets of accounts that are out of use."""
+    now = timezone.now()
+    counts = {"words": 0, "secrets": 0}
+    # Reports on messages that nobody knows belong to no tenant.
+    counts["receipts"] = retention.delete_receipts(None, RECEIPT_DAYS, now)
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            counts["words"] += retention.erase_words(tenant_id, now)
+            counts["receipts"] += retention.delete_receipts(tenant_id, tenant_settings.of(tenant_id).receipt_days, now)
+            counts["secrets"] += credentials.erase_retired(now)
+    return counts

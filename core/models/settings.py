@@ -10,6 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from core.tenancy import TenantModel
 
+# Long enough for a complaint about a bill of the provider's.
+RECEIPT_DAYS = 90
+
 
 class TenantSettings(TenantModel):
     """One row a tenant. Times are the wall clock of the place that a message is about; days are whole days."""
@@ -22,7 +25,7 @@ class TenantSettings(TenantModel):
     ramadan_until = models.DateField(_("last day of Ramadan"), null=True, blank=True)
     # How long the words of messages and of patients' replies stay; empty: as long as the message itself.
     message_days = models.PositiveIntegerField(_("words of messages"), null=True, blank=True)
-    receipt_days = models.PositiveIntegerField(_("raw reports of the providers"), default=90)
+    receipt_days = models.PositiveIntegerField(_("raw reports of the providers"), default=RECEIPT_DAYS)
     export_days = models.PositiveIntegerField(_("exported files"), default=7)
     # Category of a notification → days, where they are others than the house's (``NOTIFICATION_RETENTION``).
     notification_days = models.JSONField(_("notifications"), default=dict, blank=True)
