@@ -5,19 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 
+from csp.decorators import csp_replace
 from django.contrib import messages as notes
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST, require_safe
 
 from core.access import Can, get_or_404, require
 from core.errors import DomainError
 from core.models import User
 from core.selectors import zone_of
-from notifications import default_words, template_versions
+from notifications import branding, default_words, template_versions
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.views import template_page, template_preview
+from notifications.views.branding import LETTER_POLICY, letter_page
 from notifications.views.template_words import state_sentence
 
 # --- preview ---------------------------------------------------------------------------------------------------------
@@ -55,12 +58,31 @@ def template_version(request: HttpRequest, pk: uuid.UUID, number: int) -> HttpRe
         "title": default_words.title(template),
         "version": version,
         "sentence": state_sentence(version, zone_of(request.user)),
-        "previews": template_preview.previews(template, version),
+        "previews": template_preview.saved_previews(template, version),
         "others": others,
         "against": against,
         "changes": template_page.changes(template, against, version) if against is not None else [],
     }
-    return render(request, "notifications/template_version.html", context)
+    return template_page.framing(request, "notifications/template_version.html", context)
+
+
+@require(Can.MANAGE_TEMPLATES)
+@csp_replace(LETTER_POLICY)
+@xframe_options_sameorigin
+@require_safe
+def template_letter(request: HttpRequest, pk: uuid.UUID, number: int) -> HttpResponse:
+    """A version as an email on the clinic's own paper (``?lang=``), for the frames of our pages."""
+    version = template_page.version_of(pk, number)
+    language = template_preview.language_of(request.GET.get("lang", ""), "en")
+    shown = template_preview.shown_of(template_preview.previews(version.template, version), language)
+    page = letter_page(
+        request.user.tenant,
+        branding.brand_of(version.tenant_id),
+        subject=shown.subject,
+        body=shown.body or shown.error,
+        language=language,
+    )
+    return HttpResponse(page, headers={"Cache-Control": "no-store"})
 
 
 def _against(wanted: str, version: TemplateVersion, others: list[TemplateVersion]) -> TemplateVersion | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from csp.constants import SELF
+from csp.decorators import csp_update
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,7 +20,7 @@ from notifications import default_words, template_checks, template_list, templat
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.models.template import TemplateWords
 from notifications.template_diff import pieces
-from notifications.views.template_preview import previews
+from notifications.views.template_preview import saved_previews
 from notifications.views.template_words import history_line, off_sentence, state_sentence
 
 
@@ -31,6 +33,12 @@ def head(template: MessageTemplate) -> dict[str, Any]:
     }
 
 
+@csp_update({"frame-src": [SELF]})
+def framing(request: HttpRequest, name: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """A page that may show an email in a frame."""
+    return render(request, name, context, status=status)
+
+
 def detail(
     request: HttpRequest, template: MessageTemplate, *, error: DomainError | None = None, status: int = 200
 ) -> HttpResponse:
@@ -40,7 +48,7 @@ def detail(
     zone = zone_of(request.user)
     usage = template_list.usage(template).get(template.pk, template_list.Usage())
     is_of_event = template_versions.is_of_event(template)
-    return render(
+    return framing(
         request,
         "notifications/template_detail.html",
         {
@@ -48,7 +56,7 @@ def detail(
             "error": error,
             "findings": getattr(error, "findings", []),
             "is_of_event": is_of_event,
-            "previews": previews(template, template) if template.version else [],
+            "previews": saved_previews(template, template) if template.version else [],
             "usage": usage,
             "usage_days": template_list.USAGE_DAYS,
             "off_sentence": off_sentence(template),
@@ -66,7 +74,7 @@ def _open_card(user: User, template: MessageTemplate, version: TemplateVersion) 
     may_review = template_versions.may_review(user, version)
     return {
         "open": version,
-        "open_previews": previews(template, version),
+        "open_previews": saved_previews(template, version),
         "open_sentence": state_sentence(version, zone_of(user)),
         "blockers": [finding for finding in findings if finding.is_blocker],
         "warnings": [finding for finding in findings if not finding.is_blocker],

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from appointments.models import Appointment
@@ -49,6 +50,8 @@ class Preview:
     worst: Segments | None = None
     price: Price | None = None
     worst_price: Price | None = None
+    # Where the email stands on the clinic's paper; only for words that are saved.
+    letter: str = ""
 
     @property
     def direction(self) -> str:
@@ -80,6 +83,16 @@ def previews(
         _preview(template, words, values, language, name, tenant.name_in(language), price)
         for language, name in names.items()
     ]
+
+
+def saved_previews(template: MessageTemplate, words: MessageTemplate | TemplateVersion) -> list[Preview]:
+    """The same of words that are saved, with example data; an email on the clinic's own paper, in a frame."""
+    number = words.number if isinstance(words, TemplateVersion) else words.version
+    rows = previews(template, words)
+    if template.channel != Channel.EMAIL or not number:
+        return rows
+    address = reverse("notifications:template_letter", args=[template.pk, number])
+    return [replace(row, letter=f"{address}?lang={row.language}" if row.body else "") for row in rows]
 
 
 def _preview(

@@ -20,7 +20,6 @@ from core.selectors import zone_of
 from integrations.messaging_service import MessagingService
 from notifications import template_context, template_list, template_versions
 from notifications.models import MessageTemplate, TemplateVersion
-from notifications.models.template import TemplateWords
 from notifications.states import NEVER_LEFT, Channel, NotificationType, Reason
 from notifications.template_forms import (
     TemplateCreateForm,
@@ -29,8 +28,8 @@ from notifications.template_forms import (
     TemplateTestForm,
     WordsForm,
 )
-from notifications.views.template_page import detail, head
-from notifications.views.template_preview import blank, preview_context, previews
+from notifications.views.template_page import detail, framing, head
+from notifications.views.template_preview import blank, preview_context, saved_previews
 from notifications.views.template_words import off_sentence
 
 S = TemplateVersion.State
@@ -214,16 +213,16 @@ class TemplateTestView(View):
         context = {
             **head(template),
             "form": shown,
-            "previews": previews(template, words),
+            "previews": saved_previews(template, words),
             "email": request.user.email,
             "has_choice": len(sources) > 1,
         }
-        return render(request, "notifications/template_test.html", context, status=422 if form is not None else 200)
+        return framing(request, "notifications/template_test.html", context, status=422 if form is not None else 200)
 
-    def _sources(self, template: MessageTemplate) -> dict[str, TemplateWords]:
+    def _sources(self, template: MessageTemplate) -> dict[str, MessageTemplate | TemplateVersion]:
         """What can be tried: the open version first, it is what somebody wants to look at."""
         current = template_versions.open_version(template)
-        found: dict[str, TemplateWords] = {"open": current} if current is not None else {}
+        found: dict[str, MessageTemplate | TemplateVersion] = {"open": current} if current is not None else {}
         if template.version:
             found["published"] = template
         return found or {"open": _latest(template)}
@@ -243,7 +242,7 @@ def _form(template: MessageTemplate, data: Any = None, initial: dict[str, Any] |
     return TemplateForm(data, template=template, is_of_event=template_versions.is_of_event(template), initial=initial)
 
 
-def _labels(sources: dict[str, TemplateWords]) -> dict[str, str]:
+def _labels(sources: dict[str, MessageTemplate | TemplateVersion]) -> dict[str, str]:
     return {
         name: _("Version %(number)d, not published yet") % {"number": words.number}
         if isinstance(words, TemplateVersion)
