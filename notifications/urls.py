@@ -29,6 +29,7 @@ from notifications.views import (
     message_export,
     message_list,
     message_send,
+    messages,
     operations,
     preferences,
     team,
