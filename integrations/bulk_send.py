@@ -23,9 +23,9 @@ from core.contacts import CONTACT_FIELDS, Contact
 from core.ids import ordered_uuid
 from core.models import Patient, Tenant, User
 from core.tenancy import tenant_scope
-from integrations import outbox
-from notifications import gate, lifecycle, rendering, segments
-from notifications.models import Message, MessageLog, MessageTemplate, NotificationPreference
+from integrations import outbox, whatsapp
+from notifications import gate, lifecycle, rendering, segments, whatsapp_approval
+from notifications.models import Message, MessageLog, MessageTemplate, NotificationPreference, WhatsAppContent
 from notifications.states import USEFUL_FOR, Channel, Lane, Reason
 
 CHUNK = 2500
@@ -112,6 +112,10 @@ class Job:
         self.key = key
         self.frame = frame
         self.lane = Lane.BULK if frame is None else frame.lane
+        # What WhatsApp has approved of the templates; None where nobody asks for it.
+        self._approved = whatsapp.approved_of(tenant_id, list(templates.values()))
+        # Row id → the approved content that it is sent as.
+        self._contents: dict[uuid.UUID, dict[str, Any]] = {}
         self._values: dict[tuple[str, str], str] = {}
         self._blanks: dict[str, dict[str, Any]] = {}
         self._compiled: dict[tuple[str, str], tuple[rendering.Compiled, rendering.Compiled]] = {}
@@ -137,6 +141,7 @@ class Job:
         for patient in patients:
             patient.tenant = self.tenant
         messages: list[dict[str, Any]] = []
+        self._contents.clear()
         # Nobody's id gets no message.
         failed = [wanted[pk] for pk in wanted.keys() - {patient.id for patient in patients}]
         preferences = gate.preferences_of(patients)
@@ -153,7 +158,7 @@ class Job:
                 except rendering.TemplateError:
                     failed.append(one)
                     continue
-                row["reason"] = one.refusal or refusal
+                row["reason"] = one.refusal or refusal or self._whatsapp(row, template, one, patient)
                 messages.append(row)
         return messages, failed
 
@@ -176,6 +181,8 @@ class Job:
             counts["queued" if refusal is None else "refused"] += 1
         insert_rows(Message, fresh)
         insert_rows(MessageLog, logs)
+        contents = [self._contents[row["id"]] for row in fresh if row["reason"] is None and row["id"] in self._contents]
+        insert_rows(WhatsAppContent, contents)
         if inside is not None:
             inside()
         outbox.ring_on_commit(self.lane)
@@ -189,9 +196,36 @@ class Job:
             return {self.channel: list(patients)}
         groups: dict[str, list[Patient]] = defaultdict(list)
         for patient in patients:
-            order = gate.preferred_order(preferences[patient.id])
-            groups[next(channel for channel in order if channel in self.templates)].append(patient)
+            preference = preferences[patient.id]
+            offered = [channel for channel in gate.preferred_order(preference) if channel in self.templates]
+            language = preference.preferred_language or patient.language
+            groups[next((one for one in offered if self._may_go(one, language)), offered[0])].append(patient)
         return groups
+
+    def _may_go(self, channel: str, language: str) -> bool:
+        if channel != Channel.WHATSAPP or self._approved is None:
+            return True
+        return (self.templates[channel].pk, language) in self._approved
+
+    def _whatsapp(
+        self, row: Mapping[str, Any], template: MessageTemplate, one: Recipient, patient: Patient
+    ) -> Reason | None:
+        """Why WhatsApp would not take it. What it takes it as is kept for when the row is written."""
+        if template.channel != Channel.WHATSAPP or self._approved is None:
+            return None
+        language = row["language"]
+        approval = self._approved.get((template.pk, language))
+        if approval is None:
+            return Reason.WHATSAPP_UNAPPROVED
+        names = self._texts(template, language)[1].names
+        self._contents[row["id"]] = {
+            "id": ordered_uuid(),
+            "tenant_id": self.tenant.pk,
+            "message_id": row["id"],
+            "content_sid": approval.content_sid,
+            "variables": whatsapp_approval.variables([self._value(name, one, patient, language) for name in names]),
+        }
+        return None
 
     def _row(
         self,

@@ -8,7 +8,7 @@ the provider (63040 to 63042), and the message goes on by its next channel.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -36,6 +36,16 @@ def refusal(*, patient: Patient, template: MessageTemplate, language: str, addre
     if whatsapp_approval.covering(template, language) or whatsapp_approval.is_window_open(patient, address):
         return None
     return Reason.WHATSAPP_UNAPPROVED
+
+
+def approved_of(
+    tenant_id: uuid.UUID, templates: Sequence[MessageTemplate]
+) -> dict[tuple[Any, str], WhatsAppApproval] | None:
+    """(template id, language) → the approval of its words, for who sends to many; None where no rule is kept."""
+    theirs = [template for template in templates if template.channel == Channel.WHATSAPP]
+    if not theirs or not keeps_rule(tenant_id):
+        return None
+    return whatsapp_approval.covered(theirs)
 
 
 def content_for(

@@ -287,21 +287,34 @@ class TwilioProvider(AsyncProvider):
         """By number and exact text: Twilio's list holds no id of ours.
 
         DateSent is not asked for: a message that still waits at Twilio has none, and taking it for absent would
-        send it twice. The newest match that is not known counts.
+        send it twice. The newest match that is not known counts. An approved content may be listed with other words
+        than ours (Twilio fills it in by itself), so with WhatsApp any message that is not known may be the one.
         """
         if not body:
             raise ProviderError(Kind.AMBIGUOUS, code="no_text", detail=_("Without its text it cannot be found."))
+        is_doubtful = False
+        for message in self._recent(address, after):
+            if not (message.direction or "").startswith("outbound") or message.sid in known_ids:
+                continue
+            if message.body == body:
+                return _found(message)
+            is_doubtful = address.startswith("whatsapp:")
+        if is_doubtful:
+            raise ProviderError(
+                Kind.AMBIGUOUS, code="other_words", detail=_("It may be one that Twilio words otherwise.")
+            )
+        return None
+
+    def _recent(self, address: str, after: dt.datetime) -> Iterator[Any]:
+        """What went to an address or came from there since then, newest first. Raises ProviderError for too many."""
         seen = 0
         for message in self._client.messages.stream(to=address, limit=_LOOK_AT, page_size=50):
-            seen += 1
             if message.date_created is not None and message.date_created < after:
-                return None
-            is_outbound = (message.direction or "").startswith("outbound")
-            if message.body == body and is_outbound and message.sid not in known_ids:
-                return _found(message)
+                return
+            yield message
+            seen += 1
         if seen >= _LOOK_AT:
             raise ProviderError(Kind.AMBIGUOUS, code="too_many", detail=_("Too many messages went to this number."))
-        return None
 
     def _error(self, error: Exception) -> ProviderError:
         """What a failed question means."""

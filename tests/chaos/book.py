@@ -6,12 +6,28 @@ Read by the provider and, in another process, by the judge.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
 import uuid
 from pathlib import Path
 from typing import Any
+
+# The contents that WhatsApp has approved for the house, by language; a name is their one value.
+CONTENTS = {
+    "en": (f"HX{'e' * 32}", "Dear {{1}}, we have moved to Olaya Street."),
+    "ar": (f"HX{'a' * 32}", "عزيزنا {{1}}، انتقلنا إلى شارع العليا."),
+}
+
+
+def words_of(fields: dict[str, str]) -> str:
+    """The text as the phone shows it: what came, or the content that it names, filled in."""
+    texts = dict(CONTENTS.values())
+    if fields.get("ContentSid") not in texts:
+        return fields.get("Body", "")
+    return texts[fields["ContentSid"]].replace("{{1}}", json.loads(fields.get("ContentVariables") or "{}")["1"])
+
 
 _DDL = """
 CREATE TABLE IF NOT EXISTS accepted(
@@ -91,7 +107,7 @@ class Book:
             "INSERT INTO accepted(sid, who, message_ref, attempt, fault, fate, recipient, sender, body, callback, accepted_at)"
             " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(sid, who, message_ref, attempt, fault, fate, fields.get("To", "")),
-            *(fields.get("From", "") or fields.get("MessagingServiceSid", ""), fields.get("Body", "")),
+            *(fields.get("From", "") or fields.get("MessagingServiceSid", ""), words_of(fields)),
             *(fields.get("StatusCallback", ""), time.time()),
         )
         return self.rows("SELECT * FROM accepted WHERE sid = ?", sid)[0]

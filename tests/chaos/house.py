@@ -27,10 +27,10 @@ from core.models import Patient
 from core.tenancy import system_scope, tenant_scope
 from integrations.messaging_service import MessagingService
 from integrations.models import ProviderState, RateBucket
-from notifications.models import Message, MessageAttempt, MessageTemplate, ProviderReceipt
+from notifications.models import Message, MessageAttempt, MessageTemplate, ProviderReceipt, WhatsAppApproval
 from notifications.states import Status
 from tests import factories, processes
-from tests.chaos.book import Book
+from tests.chaos.book import CONTENTS, Book
 from tests.chaos.plan import Fate, Plan
 from tests.chaos.services import Broker, Database
 
@@ -73,7 +73,7 @@ class House:
 
     def _add_words(self, tenant: Any) -> None:
         for channel in ("SMS", "WHATSAPP"):
-            MessageTemplate.objects.create(
+            template = MessageTemplate.objects.create(
                 tenant=tenant,
                 code=TEMPLATE,
                 name="A notice",
@@ -83,6 +83,10 @@ class House:
                 body_ar="عزيزنا {patient_name}، انتقلنا إلى شارع العليا.",
                 variables=["patient_name"],
             )
+            for language, (sid, _text) in CONTENTS.items() if channel == "WHATSAPP" else ():
+                WhatsAppApproval.objects.create(
+                    tenant=tenant, template=template, language=language, state="APPROVED", content_sid=sid, version=1
+                )
             # The provider takes it as fast as it comes; what a sender may send is another test's matter.
             RateBucket.objects.create(tenant=tenant, provider="twilio", channel=channel, rate=100_000.0)
 
