@@ -188,7 +188,7 @@ class BookingForm(_SlotForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["patient"].queryset = Patient.objects.all()
-        self.fields["location"].queryset = selectors.locations()
+        self.fields["location"].queryset = selectors.bookable_locations()
         self.fields["department"].queryset = selectors.departments()
         self.fields["provider"].offer()
         self.fields["booking_key"].initial = uuid.uuid4

@@ -113,11 +113,17 @@ def providers() -> QuerySet[User]:
 
 
 def departments() -> QuerySet[Department]:
-    return Department.objects.order_by("name_en", "pk")
+    """Those that can be booked."""
+    return Department.objects.filter(is_active=True).order_by("name_en", "pk")
 
 
 def locations() -> QuerySet[Location]:
+    """All, those out of use too: their visits are still in the calendar."""
     return Location.objects.order_by("name_en", "pk")
+
+
+def bookable_locations() -> QuerySet[Location]:
+    return locations().filter(is_active=True)
 
 
 def _zone(user: User, location: Location | None) -> zoneinfo.ZoneInfo:

@@ -219,5 +219,5 @@ class MinutesForm(RosterForm):
 
 
 def _offer_locations(field: Any, locations: Iterable[Location]) -> None:
-    field.queryset = Location.objects.order_by("name_en", "pk")
+    field.queryset = Location.objects.filter(is_active=True).order_by("name_en", "pk")
     field.choices = [("", field.empty_label), *((one.pk, one.name) for one in locations)]

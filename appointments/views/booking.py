@@ -94,8 +94,8 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
     given = {
         name: request.GET[name] for name in ("patient", "provider", "department", "date", "time") if name in request.GET
     }
-    location = row(selectors.locations(), request.GET.get("location")) or request.user.location
-    location = location or selectors.locations().first()
+    location = row(selectors.bookable_locations(), request.GET.get("location")) or request.user.location
+    location = location or selectors.bookable_locations().first()
     provider = row(selectors.providers(), given.get("provider"))
     department_id = provider.department_id if provider is not None else None
     return {

@@ -19,7 +19,7 @@ from notifications.states import Channel, NotificationType
 
 def hints_for(typed: dict[str, Any] | QueryDict) -> dict[str, Any]:
     patient = row(Patient.objects.select_related("tenant"), typed.get("patient"))
-    location = row(selectors.locations(), typed.get("location"))
+    location = row(selectors.bookable_locations(), typed.get("location"))
     provider = row(selectors.providers(), typed.get("provider"))
     day = _day(typed.get("date"))
     context: dict[str, Any] = {

@@ -164,4 +164,4 @@ def _page(request: HttpRequest, *, status: int = 200, **forms: RosterForm) -> Ht
 
 
 def _locations() -> Any:
-    return Location.objects.order_by("name_en", "pk")
+    return Location.objects.filter(is_active=True).order_by("name_en", "pk")

@@ -21,6 +21,7 @@ from core.management.demo_data import (
     messages,
     money,
     people,
+    rules,
     team,
     templates,
     timelines,
@@ -31,7 +32,7 @@ from core.management.demo_data.build import Build
 from core.management.demo_data.clinics import ClinicPlan
 from core.models import Tenant
 from core.tenancy import tenant_scope
-from notifications import default_words
+from notifications import default_words, rollups
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +95,8 @@ def live_through(
         )
         team.build_team(build)
         trails.build_trails(build)
+        rules.build_rules(build)
         templates.build_templates(build)
+    # The month is written as it was, past the services that would have counted it.
+    rollups.recount(build.tenant.pk)
     return Counts(len(history.lives), len(post.messages))
