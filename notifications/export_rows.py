@@ -102,7 +102,7 @@ class Table:
             *(self._cell("patient__mrn"), self._address()),
             *(_word("channel", Channel.choices), _word("notification_type", NotificationType.choices)),
             _word("template_id", templates.items()),
-            *(_word("status", Status.choices), _word("reason", Reason.choices)),
+            *(_word("status", Status.choices), _word("reason", [("", ""), *Reason.choices])),
             *(self._clock(name) for name in ("sent_at", "delivered_at", "read_at", "failed_at")),
             _word("provider", provider_choices(), default=F("provider")),
             *("segments", Cast("cost", CharField()), "currency", "retry_count"),

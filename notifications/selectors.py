@@ -29,7 +29,7 @@ UNDER_WAY = frozenset({Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVE
 
 def message_in_full() -> QuerySet[Message]:
     """Messages with everything that the message's own page shows about the row itself."""
-    return Message.objects.select_related("patient__tenant", "guardian", "user", "template", "sent_by", "event")
+    return Message.objects.select_related("patient__tenant", "guardian", "user", "template", "sent_by", "event", "bulk")
 
 
 def timeline(message: Message) -> list[MessageLog]:

@@ -13,18 +13,21 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views import View
+from django.views.decorators.http import require_safe
 
 from appointments.models import Appointment
-from core.access import get_or_404
+from core import looks
+from core.access import Can, get_or_404, require
 from core.errors import DomainError
+from core.models.look import Look
 from core.selectors import zone_of
 from integrations import health
 from integrations.health import Way
 from integrations.messaging_service import MessagingService
-from notifications import selectors
+from notifications import raw_reports, selectors, withdrawal
 from notifications.models import Message
 from notifications.states import Status
-from notifications.views import timeline
+from notifications.views import sentence, timeline
 
 
 class MessageDetailView(View):
@@ -39,12 +42,42 @@ class MessageDetailView(View):
         if request.htmx and request.GET.get("seen") == tag:
             return HttpResponse(status=204)
         context = {"message": message, "tag": tag, **_live(request, message, obstacle)}
+        looks.record_look(user=request.user, message=message, page=Look.Page.MESSAGE)
         if request.htmx:
             response = render(request, "notifications/partials/message_live.html", context)
         else:
             response = render(request, "notifications/message_detail.html", {**context, **_still(message)})
         patch_vary_headers(response, ["HX-Request"])
         return response
+
+
+class MessageCancelView(View):
+    """Takes back a message that has not left yet."""
+
+    def post(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        message = get_or_404(Message.objects.all(), pk)
+        try:
+            withdrawal.cancel(message=message, actor=request.user)
+        except DomainError as error:
+            notes.error(request, str(error))
+        else:
+            notes.success(request, _("The message is cancelled. It will not be sent."))
+        return redirect("notifications:message_detail", pk=message.pk)
+
+
+@require(Can.ADMINISTER)
+@require_safe
+def message_receipts(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """What the providers said, word for word. The part alone when htmx asks for it."""
+    message = get_or_404(selectors.message_in_full(), pk)
+    looks.record_look(user=request.user, message=message, page=Look.Page.RECEIPTS)
+    response = render(
+        request,
+        f"notifications/{'partials/message_receipts.html' if request.htmx else 'message_receipts.html'}",
+        {"message": message, "reports": raw_reports.of(message), "location": request.user.location},
+    )
+    patch_vary_headers(response, ["HX-Request"])
+    return response
 
 
 class MessageRetryView(View):
@@ -77,9 +110,11 @@ def _live(request: HttpRequest, message: Message, obstacle: Way | None) -> dict[
         "report_note": timeline.report_note(message),
         "is_moving": timeline.is_moving(message),
         "provider_name": timeline.provider_name(message.provider) if message.provider else "",
-        "verdict": verdict,
+        "verdict": verdict or sentence.fate(message, zone),
+        "occasion": sentence.occasion(message),
         "verdict_tone": tone,
         "may_retry": message.can_retry(),
+        "may_cancel": withdrawal.can_cancel(message),
         "may_write_anew": message.patient is not None and message.status in (Status.FAILED, Status.BOUNCED),
         "location": request.user.location,
     }

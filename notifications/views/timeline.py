@@ -210,6 +210,8 @@ def _detail(message: Message, log: MessageLog, logs: Sequence[MessageLog], carri
             return _created(message, log)
         case E.QUEUED if log.actor:
             return _("Sent again by %(name)s.") % {"name": log.actor.name}
+        case E.CANCELLED if log.actor:
+            return _("Cancelled by %(name)s.") % {"name": log.actor.name}
         case _ if _is_handed_back(log, logs):
             return _("Handed back: no provider has it, so it waits for the next turn.")
         case E.SENT:
