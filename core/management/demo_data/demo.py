@@ -15,6 +15,7 @@ from django.utils import timezone
 from core.demo_accounts import DEMO_PASSWORD
 from core.management.demo_data import build as building
 from core.management.demo_data import (
+    brands,
     calendar,
     extras,
     happenings,
@@ -97,6 +98,7 @@ def live_through(
         trails.build_trails(build)
         rules.build_rules(build)
         templates.build_templates(build)
+        brands.build_brand(build, post.messages)
     # The month is written as it was, past the services that would have counted it.
     rollups.recount(build.tenant.pk)
     return Counts(len(history.lives), len(post.messages))
