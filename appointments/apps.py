@@ -9,11 +9,13 @@ class AppointmentsConfig(AppConfig):
     verbose_name = _("Appointments")
 
     def ready(self) -> None:
-        from appointments import rollups, signals  # noqa: F401  # the handlers connect themselves
+        from appointments import bulk_audience, rollups, signals  # noqa: F401  # the handlers connect themselves
         from appointments.events import ENTRIES
         from appointments.links import appointment_address
+        from integrations.bulk import checks
         from notifications import links, registry
 
         registry.register(*ENTRIES)
+        checks.register(bulk_audience.OBJECT_TYPE, bulk_audience.refusals)
         links.register_link("appointments.appointment", appointment_address)
         rollups.register()

@@ -56,6 +56,16 @@ ACTIONS: dict[str, Promise] = {
     "push.unsubscribed": _("Browser notifications turned off"),
     "chat_target.added": _("Chat channel added"),
     "chat_target.removed": _("Chat channel removed"),
+    # bulk sends
+    "bulk.created": _("Bulk send drafted"),
+    "bulk.submitted": _("Bulk send submitted"),
+    "bulk.approved": _("Bulk send approved"),
+    "bulk.called_off": _("Bulk send called off"),
+    "bulk.paused": _("Bulk send paused"),
+    "bulk.resumed": _("Bulk send resumed"),
+    "bulk.stopped": _("Bulk send stopped"),
+    "bulk.discarded": _("Bulk send thrown away"),
+    "bulk.exported": _("List of those a bulk send missed, downloaded"),
     # the clinic
     "clinic.updated": _("Clinic settings changed"),
     "location.created": _("Location created"),

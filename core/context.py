@@ -93,6 +93,7 @@ _ADMIN = (
             *_MESSAGING_PAGES,
             Entry("notifications:template_list", "template", _("Templates"), ("notifications:template_",)),
             Entry("notifications:analytics", "chart-bar", _("Analytics"), ("notifications:figure_",)),
+            Entry("notifications:bulk_message", "users", _("Bulk send"), ("notifications:bulk_",)),
             Entry("notifications:operations", "activity", pgettext_lazy("page", "Sending")),
         ),
     ),

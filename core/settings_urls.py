@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.urls import path
 
 from core.views.settings import clinic, overview, places, senders, users
+from notifications.views import message_classes
 
 urlpatterns = [
+    path("classes/", message_classes.classes, name="settings_classes"),
     path("", overview.overview, name="settings"),
     path("clinic/", clinic.clinic, name="settings_clinic"),
     path("hours/", clinic.hours, name="settings_hours"),

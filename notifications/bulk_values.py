@@ -30,10 +30,8 @@ def _pack(value: Any) -> Any:
             return {"en": value.en, "ar": value.ar}
         case Code():
             return {"code": value.text}
-    name_en, name_ar = getattr(value, "name_in", None), getattr(value, "name_ar", "")
-    if name_en is not None:
-        return {"en": value.name_in("en"), "ar": value.name_in("ar") if name_ar else ""}
-    return str(value)
+    name_in = getattr(value, "name_in", None)
+    return {"en": name_in("en"), "ar": name_in("ar")} if name_in is not None else str(value)
 
 
 def unpack(value: Any) -> Any:

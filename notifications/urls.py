@@ -6,6 +6,7 @@ from django.urls import path
 
 from core.access import Can, require
 from notifications.views import (
+    BulkMessageView,
     MessageAnalyticsView,
     MessageDashboardView,
     MessageDetailView,
@@ -23,6 +24,8 @@ from notifications.views import (
     announcements,
     approvals,
     bell,
+    bulk,
+    bulk_send,
     channels,
     figure_messages,
     inbox,
@@ -94,6 +97,15 @@ urlpatterns = [
         template_acts.template_version_act,
         name="template_version_act",
     ),
+    path("bulk/", require(Can.SEND_BULK)(BulkMessageView.as_view()), name="bulk_message"),
+    path("bulk/create/", bulk.bulk_create, name="bulk_create"),
+    path("bulk/closed/", bulk.bulk_closed, name="bulk_closed"),
+    path("bulk/<uuid:pk>/", bulk_send.bulk_detail, name="bulk_detail"),
+    path("bulk/<uuid:pk>/message/", bulk.bulk_words, name="bulk_words"),
+    path("bulk/<uuid:pk>/submit/", bulk_send.bulk_submit, name="bulk_submit"),
+    path("bulk/<uuid:pk>/rows/", bulk_send.bulk_errors, name="bulk_errors"),
+    path("bulk/<uuid:pk>/missed/", bulk_send.bulk_missed, name="bulk_missed"),
+    path("bulk/<uuid:pk>/<slug:verb>/", bulk_send.bulk_action, name="bulk_action"),
     path("operations/", operations.operations, name="operations"),
     path("operations/<uuid:pk>/start-again/", operations.operations_start_again, name="operations_start_again"),
     path("team/", team.team, name="team"),

@@ -44,6 +44,17 @@ STATUS_CLASSES: dict[str, dict[str, str]] = {
         "UNCONFIRMED": "warn",
     },
     "notifications.MessageExport": {"QUEUED": "", "RUNNING": "info", "READY": "ok", "FAILED": "bad", "EXPIRED": ""},
+    "notifications.BulkSend": {
+        "DRAFT": "",
+        "CHECKED": "info",
+        "AWAITING": "warn",
+        "SCHEDULED": "info",
+        "STARTING": "info",
+        "RUNNING": "info",
+        "PAUSED": "warn",
+        "STOPPED": "bad",
+        "DONE": "ok",
+    },
     "appointments.Appointment": {
         "BOOKED": "info",
         "CONFIRMED": "ok",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from notifications.views.analytics import MessageAnalyticsView
+from notifications.views.bulk import BulkMessageView
 from notifications.views.dashboard import MessageDashboardView
 from notifications.views.message_export import MessageExportView
 from notifications.views.message_list import MessageListView
@@ -18,6 +19,7 @@ from notifications.views.templates import (
 )
 
 __all__ = [
+    "BulkMessageView",
     "MessageAnalyticsView",
     "MessageDashboardView",
     "MessageDetailView",
