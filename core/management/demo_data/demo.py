@@ -13,7 +13,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.demo_accounts import DEMO_PASSWORD
-from core.management.demo_data import build as building
 from core.management.demo_data import (
     brands,
     calendar,
@@ -29,6 +28,7 @@ from core.management.demo_data import (
     trails,
     visits,
 )
+from core.management.demo_data import build as building
 from core.management.demo_data.build import Build
 from core.management.demo_data.clinics import ClinicPlan
 from core.models import Tenant
