@@ -51,6 +51,8 @@ def letter_queue(
 
 def letter_send(letter_id: uuid.UUID) -> bool:
     """Sends a letter that is due. False: it is not, somebody else has it, or the mail server did not take it."""
+    from core.accounts import note
+
     now = timezone.now()
     waiting = AccountLetter.objects.filter(pk=letter_id, sent_at=None, attempts__lt=MAX_ATTEMPTS)
     letter = waiting.select_related("user__tenant").filter(next_attempt_at__lte=now).first()
@@ -72,6 +74,9 @@ def letter_send(letter_id: uuid.UUID) -> bool:
         log.warning("account_letter.failed", letter_id=str(letter.pk), error=type(error).__name__)
         return False
     AccountLetter.objects.filter(pk=letter.pk).update(sent_at=timezone.now())
+    if letter.ip is not None:
+        # Noted here and not with the wish, which must cost the same for an address that nobody has.
+        note(user=user, action="password.reset_asked")
     return True
 
 

@@ -160,7 +160,7 @@ def profile_update(*, user: User, name_en: str, name_ar: str, language: str) -> 
     note(
         user=user,
         actor=user,
-        action="profile.updated",
+        action="user.profile_updated",
         before=seen,
         after={"fields": changed, **({"language": language} if seen else {})},
     )
@@ -172,7 +172,7 @@ def sign_out_elsewhere(*, user: User, session_key: str | None) -> int:
     user.trust_epoch += 1
     user.save(update_fields=["trust_epoch"])
     ended = end_sessions(user, keep=session_key)
-    note(user=user, actor=user, action="sessions.ended", after={"count": ended})
+    note(user=user, actor=user, action="session.others_revoked", after={"count": ended})
     return ended
 
 
@@ -181,5 +181,5 @@ def sign_out_there(*, user: User, handle: str) -> bool:
     """Ends one session. False: it was over already."""
     is_ended = end_session(user, handle)
     if is_ended:
-        note(user=user, actor=user, action="session.ended")
+        note(user=user, actor=user, action="session.revoked")
     return is_ended

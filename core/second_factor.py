@@ -88,7 +88,7 @@ def verify_recovery(*, user: User, code: str) -> int:
         refusal = _wait(device) or (None if _accepts_recovery(device, code) else _refusal(user, device))
         left = codes_left(user)
         if refusal is None:
-            note(user=user, actor=user, action="recovery_code.used", after={"left": left})
+            note(user=user, actor=user, action="second_factor.recovery_used", after={"left": left})
     if refusal is not None:
         raise refusal
     return left
@@ -223,7 +223,7 @@ def enable(*, user: User, enrolment: Enrolment, code: str, session_key: str | No
         codes = _make_codes(user)
         _switch(user, timezone.now())
         end_sessions(user, keep=session_key)
-        note(user=user, actor=user, action="second_factor.enabled")
+        note(user=user, actor=user, action="second_factor.added")
         letter_queue(kind=AccountLetter.Kind.FACTOR_ON, user=user)
     return codes
 
@@ -233,7 +233,7 @@ def renew_codes(*, user: User, code: str) -> list[str]:
     verify(user=user, code=code)
     with transaction.atomic():
         codes = _make_codes(user)
-        note(user=user, actor=user, action="recovery_codes.renewed", after={"count": len(codes)})
+        note(user=user, actor=user, action="second_factor.codes_made", after={"count": len(codes)})
     return codes
 
 
@@ -243,7 +243,7 @@ def disable(*, user: User, code: str, session_key: str | None) -> None:
     with transaction.atomic():
         _take_away(user)
         end_sessions(user, keep=session_key)
-        note(user=user, actor=user, action="second_factor.disabled")
+        note(user=user, actor=user, action="second_factor.removed")
 
 
 @transaction.atomic

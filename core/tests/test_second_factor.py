@@ -221,7 +221,7 @@ def test_a_recovery_code_signs_in_once_and_says_how_many_are_left(clinic, phone)
     first_step(client, clinic.admin)
     page = client.post(f"{CODE}?with=recovery", {"code": codes[0].upper().replace("-", " ")}, follow=True)
     assert "9 are left" in page.content.decode()
-    assert "recovery_code.used" in actions(clinic.admin)
+    assert "second_factor.recovery_used" in actions(clinic.admin)
     other = Client()
     first_step(other, clinic.admin)
     assert other.post(f"{CODE}?with=recovery", {"code": codes[0]}).status_code == 422
@@ -288,7 +288,7 @@ def test_the_page_sets_it_up_shows_the_codes_once_and_ends_the_other_sessions(cl
     assert second_factor.is_on(user)
     assert client.get(INBOX).status_code == 200
     assert elsewhere.get(INBOX).status_code == 302
-    assert "second_factor.enabled" in actions(user)
+    assert "second_factor.added" in actions(user)
     assert AccountLetter.objects.filter(user=user, kind="FACTOR_ON").exists()
 
 
@@ -330,7 +330,7 @@ def test_turning_it_off_takes_password_and_code(clinic, phone):
     assert not TOTPDevice.objects.exists()
     assert not StaticToken.objects.exists()
     assert first_step(Client(), clinic.front_desk)["Location"] == "/"
-    assert "second_factor.disabled" in actions(clinic.front_desk)
+    assert "second_factor.removed" in actions(clinic.front_desk)
 
 
 def test_an_admin_helps_somebody_of_their_own_clinic_and_nobody_else(clinic, other_clinic, phone):
