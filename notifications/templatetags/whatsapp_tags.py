@@ -26,6 +26,8 @@ class Card(NamedTuple):
     text: str
     covers: bool
     is_outdated: bool
+    # WhatsApp refuses such texts as a rule.
+    has_bare_edge: bool
 
 
 @register.simple_tag
@@ -46,6 +48,7 @@ def card(template: MessageTemplate, approval: WhatsAppApproval) -> Card:
         label=Language(approval.language).label,
         text=text,
         covers=approval.covers(template.version),
+        has_bare_edge=text.strip().startswith("{{") or text.strip().endswith("}}"),
         is_outdated=approval.state != "NOT_SUBMITTED" and approval.version != template.version,
     )
 
