@@ -204,4 +204,4 @@ def _words(kind: str, user: User) -> Words:
 
 def _link(user: User, token: str) -> str:
     name = urlsafe_base64_encode(force_bytes(user.pk))
-    return settings.PUBLIC_BASE_URL + reverse("core:password_link", args=[name, token])
+    return f"{settings.PUBLIC_BASE_URL}{reverse('core:password_link', args=[name, token])}"

@@ -46,7 +46,7 @@ class LinkTokens(PasswordResetTokenGenerator):
         if not super().check_token(user, token):
             return False
         made = base36_to_int(str(token).partition("-")[0])
-        return self._num_seconds(self._now()) - made <= self.life.total_seconds()  # type: ignore[attr-defined]
+        return bool(self._num_seconds(self._now()) - made <= self.life.total_seconds())
 
 
 RESET_TOKENS = LinkTokens("reset", RESET_LINK_LIFE)

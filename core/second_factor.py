@@ -95,7 +95,7 @@ def verify_recovery(*, user: User, code: str) -> int:
 
 
 def codes_left(user: User) -> int:
-    return StaticToken.objects.filter(device__user=user).count()
+    return int(StaticToken.objects.filter(device__user=user).count())
 
 
 def _accepts(device: Authenticator | None, code: str) -> bool:

@@ -20,7 +20,7 @@ from core.secrets import seal, unseal
 SECRET_BYTES = 20
 
 
-class Authenticator(TOTPDevice):
+class Authenticator(TOTPDevice):  # type: ignore[misc]  # django-otp ships no types
     """django-otp's device, with its secret sealed: a copy of the database makes no codes.
 
     The column ``key`` holds the sealed secret in hexadecimal. A row that was not sealed here matches no code.
