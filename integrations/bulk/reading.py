@@ -12,7 +12,7 @@ import datetime as dt
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO
 
 from django.utils.translation import gettext as _
@@ -34,7 +34,7 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 Row = list[str]
 
 
-def rows(file: IO[bytes], name: str) -> Iterator[tuple[int, Row]]:
+def rows(file: IO[bytes], name: str) -> Generator[tuple[int, Row], None, None]:
     """(number as the spreadsheet shows it, texts) of each row that is not empty, the header first.
 
     Raises ``DomainError`` for what is no list: too large, another format, no readable text.

@@ -7,6 +7,7 @@ whatever the list says, because that is the one that has been checked and that a
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import uuid
@@ -73,15 +74,16 @@ def read(bulk: BulkSend, file: IO[bytes], name: str) -> int:
 
     Sets the send's file name, counts and placeholders. Raises ``DomainError`` for a file that is no such list.
     """
-    lines = reading.rows(file, name)
-    header = next(lines, None)
-    if header is None:
-        raise DomainError(_("This file is empty."), code="file_empty")
-    state = _State(bulk, columns.understand(header[1]))
-    count = 0
-    while chunk := list(itertools.islice(lines, CHUNK)):
-        count += len(chunk)
-        _take(state, chunk)
+    # Closed here, while the file still is open.
+    with contextlib.closing(reading.rows(file, name)) as lines:
+        header = next(lines, None)
+        if header is None:
+            raise DomainError(_("This file is empty."), code="file_empty")
+        state = _State(bulk, columns.understand(header[1]))
+        count = 0
+        while chunk := list(itertools.islice(lines, CHUNK)):
+            count += len(chunk)
+            _take(state, chunk)
     if not count:
         raise DomainError(_("This file has a header and no rows."), code="file_empty")
     bulk.file_name, bulk.row_count, bulk.error_count = name[:200], count, state.errors
