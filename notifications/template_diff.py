@@ -6,8 +6,8 @@ import difflib
 import re
 from dataclasses import dataclass
 
-# A placeholder is one word; so is a run of letters, a run of spaces, and every other character.
-_TOKENS = re.compile(r"\{\w*\}|\w+|\n|[^\S\n]+|[^\w\s]")
+# A placeholder is one word; so is a number or a time, a run of letters, a run of spaces, and every other character.
+_TOKENS = re.compile(r"\{\w*\}|\d+(?:[:.,/]\d+)*|\w+|\n|[^\S\n]+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.text import slugify
@@ -69,15 +69,21 @@ def _create(
     demand(actor, Can.MANAGE_TEMPLATES)
     if actor.tenant_id is None:
         raise NotAllowed
-    template = MessageTemplate.objects.create(
-        tenant_id=actor.tenant_id,
-        code=_free_code(name, channel),
-        name=_tidy_name(name),
-        channel=channel,
-        notification_type=notification_type,
-        version=0,
-        is_active=False,
-    )
+    fields: dict[str, Any] = {
+        "tenant_id": actor.tenant_id,
+        "name": _tidy_name(name),
+        "channel": channel,
+        "notification_type": notification_type,
+        "version": 0,
+        "is_active": False,
+    }
+    code = _free_code(name, channel)
+    try:
+        with transaction.atomic():
+            template = MessageTemplate.objects.create(code=code, **fields)
+    except IntegrityError:
+        # Somebody has taken the code in the same moment.
+        template = MessageTemplate.objects.create(code=f"{code}-{uuid.uuid4().hex[:8]}", **fields)
     version = _begin(actor, template, words, variables, typed_by)
     _record(actor, "template.created", template, after={"channel": channel, "type": notification_type})
     return version
@@ -96,6 +102,9 @@ def save_draft(
     if version is None:
         if revision:
             raise _changed()
+        kept = _kept(template, words, variables)
+        if template.version and all(getattr(template, name) == value for name, value in kept.items()):
+            raise DomainError(_("These are the words that are sent already."), code="nothing_new")
         return _begin(actor, template, words, variables)
     if version.state != S.DRAFT:
         raise DomainError(_("This version is being reviewed. Take it back first."), code="in_review")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
+from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from conftest import Clinic, make_clinic
@@ -281,6 +284,28 @@ def test_the_desk_and_the_other_clinic_may_not(clinic: Clinic, other_clinic: Cli
     for actor in (clinic.front_desk, clinic.provider, other_clinic.admin):
         with refused("not_allowed"):
             template_versions.set_active(actor=actor, template=version.template, is_active=False)
+
+
+def test_templates_of_before_get_what_is_sent_as_their_version(clinic: Clinic) -> None:
+    """The migration's own step, over rows that have no version yet; the number that messages name stays."""
+    default_words.install(clinic.tenant.pk)
+    TemplateVersion.objects.all().delete()
+    MessageTemplate.objects.update(version=4)
+    step = importlib.import_module("notifications.migrations.0008_template_versions")
+    with mock.patch.object(step, "_BATCH", 10):
+        step.keep_what_is_sent(apps, None)
+    versions = TemplateVersion.objects.select_related("template")
+    assert versions.count() == MessageTemplate.objects.count()
+    for version in versions:
+        assert (version.number, version.state, version.words()) == (4, S.PUBLISHED, version.template.words())
+
+
+def test_two_templates_of_one_name_get_codes_of_their_own(clinic: Clinic) -> None:
+    codes = {make(clinic).template.code, make(clinic).template.code, make(clinic, name="ساعات").template.code}
+    assert len(codes) == 3
+    # The look before has seen nothing, the database refuses: the second writer's case.
+    with mock.patch.object(template_versions, "_free_code", return_value="own.opening-hours"):
+        assert make(clinic).template.code.startswith("own.opening-hours-")
 
 
 @pytest.mark.postgres

@@ -59,7 +59,7 @@ class Preview:
 
     @property
     def is_empty(self) -> bool:
-        return not self.body and not self.error
+        return not self.body and not self.subject and not self.error
 
     @property
     def shown(self) -> str:

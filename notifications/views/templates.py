@@ -131,6 +131,10 @@ class TemplateUpdateView(View):
                 revision=form.cleaned_data["revision"] or 0,
             )
         except DomainError as error:
+            if error.code == "nothing_new":
+                # Perhaps only the name was changed.
+                notes.success(request, _("Saved. The words are those that are sent already."))
+                return redirect("notifications:template_detail", pk=pk)
             form.refuse(error)
             return _write(request, template, form, status=422)
         return _saved(request, version)
