@@ -223,8 +223,14 @@ def test_every_filter_is_answered_from_the_index_alone(clinic: Clinic) -> None:
     form.is_valid()
     form.cleaned_data |= {
         **dict.fromkeys(("template", "sent_by", "bulk", "patient"), clinic.patient),
-        **{"status": "SENT", "channel": "SMS", "type": "GENERAL", "provider": "x", "period": "", "q": "sara"},
-        **{"since": None, "until": None},
+        "status": "SENT",
+        "channel": "SMS",
+        "type": "GENERAL",
+        "provider": "x",
+        "period": "",
+        "q": "sara",
+        "since": None,
+        "until": None,
     }
     rows = form.rows(clinic.location.zone).only("created_at")[:25]
     with connection.cursor() as cursor:
