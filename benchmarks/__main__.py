@@ -34,6 +34,7 @@ NAMES = {
     "bell_dropdown": True,
     "notify_many": True,
     "inbox_page": True,
+    "management": True,
     "upload": True,
     "bulk_start": True,
     "message_list": True,

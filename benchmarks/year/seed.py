@@ -73,6 +73,12 @@ def found(size: int, *, tenants: int = TENANTS, patients: int = PATIENTS) -> Yea
     return Year(groups, size, now)
 
 
+def clear() -> None:
+    """Takes the groups and all that is theirs away, to begin anew."""
+    _run("TRUNCATE core_tenant CASCADE")
+    _run("DROP TABLE bench_slot, bench_slots")
+
+
 # What the statements below are filled with; one seed a process.
 _SHAPE: dict[str, Any] = {}
 

@@ -271,6 +271,7 @@ def answers(now: Report) -> Table:
         [
             Line(label, [number(n), per_cent(n, found.alerts)], share=analytics.share(n, found.alerts))
             for label, n in lines
+            if found.alerts
         ],
         _("From the alert until somebody opened or acknowledged it"),
     )

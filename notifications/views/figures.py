@@ -55,7 +55,7 @@ def change_of(now: int | Decimal, before: int | Decimal, *, more_is: str = "") -
     if before < _ENOUGH:
         return None
     per_cent = round(float((now - before) / before * 100), 1)
-    return Change(f"{_signed(per_cent)}%", _tone(per_cent, more_is))
+    return Change(_signed(per_cent, "%"), _tone(per_cent, more_is))
 
 
 def points_of(now: float, before: float, messages_before: int, *, more_is: str = "good") -> Change | None:
@@ -66,9 +66,9 @@ def points_of(now: float, before: float, messages_before: int, *, more_is: str =
     return Change(_("%(points)s points") % {"points": _signed(points)}, _tone(points, more_is))
 
 
-def _signed(value: float) -> str:
+def _signed(value: float, unit: str = "") -> str:
     # A real minus sign is as wide as the plus; left to right, so that an Arabic line leaves it in front.
-    return f"\u2066{'+' if value > 0 else '−' if value < 0 else '±'}{abs(value):,.1f}\u2069"
+    return f"\u2066{'+' if value > 0 else '−' if value < 0 else '±'}{abs(value):,.1f}{unit}\u2069"
 
 
 def _tone(value: float, more_is: str) -> str:
