@@ -330,7 +330,7 @@ class StaffFilterForm(forms.Form):
     state = forms.ChoiceField(
         label=_("Account"),
         required=False,
-        choices=[("", _("Active and inactive")), ("active", _("Active")), ("inactive", _("Inactive"))],
+        choices=[("", _("All accounts")), ("active", _("Active")), ("inactive", _("Inactive"))],
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

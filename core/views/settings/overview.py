@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from core import staff_accounts, tenant_settings
 from core.access import Can, require
-from core.models import Department, Location, Role, Tenant, User
+from core.models import Department, Location, Role, Tenant
 from core.templatetags.agdar_ui import CHANNELS
 from core.views.settings.senders import is_reachable
 from integrations import credentials, sms_providers
@@ -45,8 +45,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     tenant = request.user.tenant
     groups = [
         Group(_("The clinic"), list(_clinic(tenant))),
+        Group(_("People and safety"), list(_people(tenant))),
         Group(_("Messages"), list(_messages(tenant))),
-        Group(_("People and safety"), list(_people(tenant, request.user))),
     ]
     items = [item for group in groups for item in group.items]
     context = {"groups": groups, "total": len(items), "ready": sum(not item.missing for item in items)}
@@ -100,7 +100,7 @@ def _messages(tenant: Tenant) -> Iterator[Item]:
         ngettext("%(count)s account of your own", "%(count)s accounts of your own", len(accounts))
         % {"count": len(accounts)}
         if accounts
-        else _("Everything goes over the shared accounts of the house"),
+        else _("Everything goes over the shared accounts"),
         _("Not set up: %(channels)s.") % {"channels": _(", ").join(off)}
         if off
         else _("Providers cannot reach this server to report: see the page.")
@@ -151,7 +151,7 @@ def _messages(tenant: Tenant) -> Iterator[Item]:
     )
 
 
-def _people(tenant: Tenant, user: User) -> Iterator[Item]:
+def _people(tenant: Tenant) -> Iterator[Item]:
     active = staff_accounts.everybody().filter(is_active=True).order_by()
     counts = active.aggregate(
         people=Count("pk"),

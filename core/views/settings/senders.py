@@ -36,6 +36,7 @@ Kind = ProviderAccount.Kind
 _FORMS: dict[str, type[AccountForm]] = {Kind.TWILIO: TwilioForm, Kind.UNIFONIC: UnifonicForm, Kind.SMTP: SmtpForm}
 _STATES = ProviderState.State
 _TONES = {_STATES.CLOSED: "ok", _STATES.OPEN: "bad", _STATES.HALF_OPEN: "warn", _STATES.STOPPED: "bad"}
+_CALL_BACK = (Kind.TWILIO, Kind.UNIFONIC)
 # Nothing more is to be waited for, as far as this page can know.
 _UNDER_WAY = (Status.QUEUED, Status.SENDING)
 _WAITS_FOR_WORD = (Status.SENT, Status.UNCONFIRMED)
@@ -147,7 +148,9 @@ def _page(request: HttpRequest, *, refused: TrialForm | None = None, status: int
         "channels": channels,
         "cards": [_card(kind, there.get(kind)) for kind in Kind],
         "refused": refused,
-        "is_reachable": is_reachable(),
+        # Twilio and Unifonic report by calling us.
+        "is_unreachable": any(sms_providers.kind_of_name(way.provider) in _CALL_BACK for way in ways)
+        and not is_reachable(),
         "address": settings.PUBLIC_BASE_URL,
     }
     return render(request, "core/settings/senders.html", context, status=status)
