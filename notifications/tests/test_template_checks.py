@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from conftest import Clinic
 from notifications import registry, rendering, segments, template_checks
-from notifications.models import MessageTemplate, TemplateVersion
+from notifications.models import Brand, MessageTemplate, TemplateVersion
 from notifications.template_diff import Piece, pieces
+from notifications.tests.test_template_versions import make
 
 
 def findings(channel: str = "SMS", kind: str = "GENERAL", **words: str) -> list[tuple[str, str]]:
@@ -131,3 +133,16 @@ def test_a_difference_is_told_in_words_and_keeps_placeholders_whole() -> None:
     assert "".join(one.text for one in found if one.kind != "gone") == new
     assert pieces("same", "same") == [Piece("same", "same")]
     assert pieces("", "all") == [Piece("new", "all")]
+
+
+def test_the_clinics_own_short_links_are_no_strangers(clinic: Clinic) -> None:
+    template = make(clinic).template
+    words = TemplateVersion(
+        template=template,
+        variables=[],
+        body_en="{patient_name}: https://go.noor.example/x",
+        body_ar="مرحبًا {patient_name}",
+    )
+    assert [one.code for one in template_checks.look_over(template, words)] == ["foreign_link"]
+    Brand.objects.create(tenant=clinic.tenant, link_host="go.noor.example")
+    assert template_checks.look_over(template, words) == []
