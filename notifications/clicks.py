@@ -13,10 +13,12 @@ import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from core.tenancy import tenant_scope
+from notifications import rollup_marks
 from notifications.models import LinkClick, Message, ShortLink
 from notifications.selectors import tenant_of_message
 
@@ -73,16 +75,18 @@ def note_open(message_id: uuid.UUID, visit: Visit) -> LinkClick | None:
     if tenant_id is None:
         return None
     with tenant_scope(tenant_id):
-        message = Message.objects.only("sent_at", "tenant_id").get(pk=message_id)
+        message = Message.objects.only("sent_at", "created_at", "tenant_id").get(pk=message_id)
         return _write(message, LinkClick.Kind.OPEN, visit, link=None)
 
 
 def _write(message: Message, kind: str, visit: Visit, *, link: ShortLink | None) -> LinkClick | None:
     now = timezone.now()
     is_too_soon = message.sent_at is None or now - message.sent_at < TOO_SOON
-    with tenant_scope(message.tenant_id):
+    with tenant_scope(message.tenant_id), transaction.atomic():
         if LinkClick.objects.filter(message=message, kind=kind, link=link).count() >= AT_MOST:
             return None
+        if kind == LinkClick.Kind.CLICK:
+            rollup_marks.mark(message.tenant_id, [message.created_at])
         return LinkClick.objects.create(
             tenant_id=message.tenant_id,
             message=message,
