@@ -181,7 +181,7 @@ class Job:
             counts["queued" if refusal is None else "refused"] += 1
         insert_rows(Message, fresh)
         insert_rows(MessageLog, logs)
-        contents = [self._contents[row["id"]] for row in fresh if row["reason"] is None and row["id"] in self._contents]
+        contents = [self._contents[row["id"]] for row in fresh if not row["reason"] and row["id"] in self._contents]
         insert_rows(WhatsAppContent, contents)
         if inside is not None:
             inside()

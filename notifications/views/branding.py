@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
-from csp.decorators import csp_replace, csp_update
+from csp.decorators import csp, csp_update
 from django.contrib import messages as notes
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -31,7 +31,13 @@ from notifications.registry import Audience
 from notifications.states import Channel
 
 # A page of mail programs' markup: inline styles, pictures of this house, no script, and only our own pages around it.
-LETTER_POLICY = {"default-src": [NONE], "style-src": [UNSAFE_INLINE], "img-src": [SELF], "frame-ancestors": [SELF]}
+LETTER_POLICY = {
+    "default-src": [NONE],
+    "script-src": [NONE],
+    "style-src": [UNSAFE_INLINE],
+    "img-src": [SELF],
+    "frame-ancestors": [SELF],
+}
 # The event whose words the preview shows.
 _SAMPLE = "appointment.confirmed"
 
@@ -57,7 +63,7 @@ def brand(request: HttpRequest) -> HttpResponse:
 
 
 @require(Can.MANAGE_SETTINGS)
-@csp_replace(LETTER_POLICY)
+@csp(LETTER_POLICY)
 @xframe_options_sameorigin
 @require_safe
 def preview(request: HttpRequest) -> HttpResponse:
