@@ -169,6 +169,7 @@ DESK = [
     "appointments:calendar",
     "appointments:list",
     "core:patient_list",
+    "notifications:dashboard",
     "notifications:message_list",
     "notifications:inbox",
 ]
@@ -177,10 +178,23 @@ DESK = [
 @pytest.mark.parametrize(
     ("who", "routes"),
     [
-        ("admin", [*DESK, "notifications:operations", "notifications:team", "notifications:announcements"]),
+        (
+            "admin",
+            [
+                *DESK,
+                "notifications:template_list",
+                "notifications:analytics",
+                "notifications:bulk_message",
+                "notifications:operations",
+                "notifications:team",
+                "notifications:announcements",
+                "core:audit",
+                "core:settings",
+            ],
+        ),
         ("front_desk", DESK),
         ("provider", ["core:home", "appointments:day", "notifications:inbox"]),
-        ("patient_user", ["core:home", "notifications:inbox"]),
+        ("patient_user", ["core:home", "core:own_messages", "notifications:inbox"]),
     ],
 )
 def test_the_side_bar_holds_what_the_role_may_open(clinic, settings, who, routes):

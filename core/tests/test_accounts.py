@@ -111,8 +111,8 @@ def test_the_link_sets_a_password_once_ends_all_sessions_and_is_noted(clinic):
     response = choose(link)
     assert response["Location"] == SIGN_IN
     assert SESSION_KEY not in response.wsgi_request.session
-    assert tab.get(INBOX).status_code == 302
     assert not Session.objects.filter(user=clinic.front_desk).exists()
+    assert tab.get(INBOX).status_code == 302
     assert User.accounts.get(pk=clinic.front_desk.pk).check_password(NEW)
     assert "password.set_by_link" in actions(clinic.front_desk)
     assert Client().get(link).status_code == 200
@@ -280,6 +280,7 @@ def test_changing_it_keeps_this_session_and_ends_the_others(clinic):
     here, there = clinic.client(clinic.front_desk), clinic.client(clinic.front_desk)
     data = {"current_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
     assert here.post("/account/password/", data)["Location"] == ACCOUNT
+    assert Session.objects.filter(user=clinic.front_desk).count() == 1
     assert here.get(INBOX).status_code == 200
     assert there.get(INBOX).status_code == 302
     assert "password.changed" in actions(clinic.front_desk)

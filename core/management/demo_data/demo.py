@@ -15,7 +15,10 @@ from django.utils import timezone
 from core.demo_accounts import DEMO_PASSWORD
 from core.management.demo_data import (
     brands,
+    bulks,
     calendar,
+    calls,
+    devices,
     extras,
     happenings,
     messages,
@@ -63,6 +66,7 @@ def build_clinic(plan: ClinicPlan, *, now: dt.datetime | None = None) -> Counts:
         building.save([tenant])
         people.build_places(build)
         people.build_users(build, password_hash())
+        devices.build_devices(build)
         default_words.install(tenant.pk)
         crowd = people.build_people(build)
         days = calendar.working_days(
@@ -98,7 +102,9 @@ def live_through(
         trails.build_trails(build)
         rules.build_rules(build)
         templates.build_templates(build)
+        bulks.build_bulks(build)
         brands.build_brand(build, post.messages)
+    calls.build_calls(build, post)
     # The month is written as it was, past the services that would have counted it.
     rollups.recount(build.tenant.pk)
     return Counts(len(history.lives), len(post.messages))
