@@ -18,10 +18,11 @@ from conftest import Clinic
 from core.models import Location
 from core.tenancy import tenant_scope
 from integrations.tasks import check_counts_task, count_days_task
-from notifications import analytics, lifecycle, rollup_marks, rollup_sources, rollups
-from notifications.models import DailyCount, Dimension, Message, NotificationEvent, RollupMark, RollupState
+from notifications import analytics, clicks, lifecycle, rollup_marks, rollup_sources, rollups
+from notifications.models import DailyCount, Dimension, Message, NotificationEvent, RollupMark, RollupState, ShortLink
 from notifications.rollup_sources import Span
 from notifications.states import TRANSITIONS, Status
+from tests.factories import AppointmentFactory
 
 RIYADH = zoneinfo.ZoneInfo("Asia/Riyadh")
 serial = itertools.count()
@@ -255,3 +256,33 @@ def test_whatever_moves_the_numbers_are_those_of_the_rows(clinic: Clinic, moves:
             whole = analytics.groups(span, [dimension], by=("day", "dimension", "key", "channel", "currency", "bucket"))
             assert whole == {tuple(key): one for key, one in rollup_sources.count(span, [dimension]).items()}
     assert rollups.check(clinic.tenant.pk) == 0
+
+
+def test_a_click_of_later_days_counts_on_the_day_of_its_message(clinic: Clinic) -> None:
+    message = written(clinic, days_ago(5), sent_at=days_ago(5))
+    count_days_task()
+    link = ShortLink.objects.create(
+        tenant=clinic.tenant, code="abc", target="/c/x/", message=message, language="en", expires_at=timezone.now()
+    )
+    assert clicks.note_click(link, clicks.Visit.of({"User-Agent": "Mozilla/5.0 (iPhone) Safari/605"})) is not None
+    assert analytics.totals(analytics.last_days(7)).all.clicked == 1
+    assert count_days_task()["again"] == 1
+    assert analytics.totals(analytics.last_days(7)).all.clicked == 1
+
+
+def test_a_visit_that_is_ended_late_counts_on_its_day(clinic: Clinic) -> None:
+    visit = AppointmentFactory(
+        tenant=clinic.tenant,
+        patient=clinic.patient,
+        provider=clinic.provider,
+        location=clinic.location,
+        department=clinic.department,
+        starts_at=days_ago(3),
+        number="A-1",
+    )
+    count_days_task()
+    visit.status = "NO_SHOW"
+    visit.save()
+    assert analytics.report(analytics.last_days(7)).visits["unreminded"].missed == 1
+    assert count_days_task()["again"] == 1
+    assert check_counts_task() == {"days_mended": 0}
