@@ -89,7 +89,9 @@ def preview(request: HttpRequest) -> HttpResponse:
         rendering.render(text, entry.example, entry.example, language)
         for text in ((words.subject_ar, words.body_ar) if language == "ar" else (words.subject_en, words.body_en))
     )
-    page = letter_page(request.user.tenant, kept, subject=subject, body=body, language=language)
+    # Without its long list, so that the footer is in sight.
+    short = "\n\n".join(part for part in body.split("\n\n") if part.count("\n") < 2)
+    page = letter_page(request.user.tenant, kept, subject=subject, body=short, language=language)
     return HttpResponse(page, headers={"Cache-Control": "no-store"})
 
 
