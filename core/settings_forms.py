@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
+from django.db.models import Q
 from django.forms import BoundField
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -197,7 +198,7 @@ class LocationForm(SettingsForm):
             for number, span in enumerate(getattr(place, kind) or []):
                 if span is not None:
                     initial[f"{kind}_{number}"], initial[f"{kind}_{number}_until"] = span
-        super().__init__(*args, initial={**initial, **kwargs.pop("initial", {})}, **kwargs)
+        super().__init__(*args, **{**kwargs, "initial": initial})
         self.fields["timezone"].choices = zone_choices(place.timezone)
         self.fields["weekend"].choices = [(number, weekday(number)) for number in WEEK]
         for kind in ("opening_hours", "ramadan_hours"):
@@ -305,16 +306,15 @@ class StaffForm(SettingsForm):
         if person is not None:
             initial = {name: getattr(person, name) for name in names}
             initial |= {"location": person.location_id, "department": person.department_id}
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(*args, **{**kwargs, "initial": initial})
         kept_place = person.location_id if person is not None else None
         kept_department = person.department_id if person is not None else None
         self.fields["location"].queryset = _in_use(Location, kept_place)
         self.fields["department"].queryset = _in_use(Department, kept_department)
 
 
-def _in_use(model: type[Location] | type[Department], kept: Any) -> Any:
-    rows = model.objects.filter(is_active=True) | model.objects.filter(pk=kept)
-    return rows.order_by("name_en", "pk")
+def _in_use(model: type[Location | Department], kept: Any) -> Any:
+    return model.objects.filter(Q(is_active=True) | Q(pk=kept)).order_by("name_en", "pk")
 
 
 class StaffFilterForm(forms.Form):

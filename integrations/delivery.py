@@ -30,7 +30,7 @@ from django.utils import timezone
 from core.tenancy import tenant_scope
 from integrations import breaker, credentials, enclosures, incidents, rates, recording, sms_providers
 from integrations.sms_providers import Accepted, Call, Outgoing, Provider
-from notifications import bulk_hold, gate, lifecycle, selectors, trials
+from notifications import bulk_hold, gate, lifecycle, rest, selectors, trials
 from notifications.models import Message
 from notifications.selectors import tenant_of_message
 from notifications.states import Lane, Reason
@@ -178,6 +178,7 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
     now = timezone.now()
     due = selectors.due(lane, now)
     if lane != Lane.URGENT:
+        rest.put_off(tenant_id, lane, now)
         # A bulk send that was paused a second ago, or whose hours are over: its messages wait where they are.
         due = bulk_hold.without_held(due, now)
     if only is not None:

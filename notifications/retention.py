@@ -47,8 +47,9 @@ def delete_receipts(tenant_id: uuid.UUID | None, days: int, now: dt.datetime) ->
     """Deletes applied raw reports that are older than ``days``; of no tenant (None): those on messages unknown to us."""
     # Their keys are ordered by time, and older ones are gone: this reads what it deletes.
     until = now - dt.timedelta(days=days)
+    whose = Q(tenant=tenant_id) if tenant_id is not None else Q(tenant=None)
     old = ProviderReceipt.objects.filter(
-        tenant_id=tenant_id, pk__lt=_first_key(until), received_at__lt=until, applied_at__isnull=False
+        whose, pk__lt=_first_key(until), received_at__lt=until, applied_at__isnull=False
     )
     deleted = 0
     while keys := list(old.order_by("pk").values_list("pk", flat=True)[:BATCH]):

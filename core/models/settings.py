@@ -15,9 +15,9 @@ RECEIPT_DAYS = 90
 
 
 class TenantSettings(TenantModel):
-    """One row a tenant. Times are the wall clock of the place that a message is about; days are whole days."""
+    """One row a tenant. Times are the wall clock of the tenant's locations; days are whole days."""
 
-    # No message that can wait reaches a patient between the two. Both or neither; the night may lie between them.
+    # What can wait is put off to the end (``notifications/rest.py``). Both or neither; midnight may lie between them.
     quiet_from = models.TimeField(_("quiet from"), null=True, blank=True)
     quiet_until = models.TimeField(_("quiet until"), null=True, blank=True)
     # The clinic follows the announcement, not a table: the month begins when it is called.

@@ -146,8 +146,8 @@ class _SslClient(Client, smtplib.SMTP_SSL):
 class _GuardedClient(Client):
     """Looks at where the name has led before a word is said: a name may be changed after it was checked."""
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]  # untyped
-        found: socket.socket = super()._get_socket(host, port, timeout)  # smtplib's own seam
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        found: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # smtplib's own seam
         if not ipaddress.ip_address(found.getpeername()[0].partition("%")[0]).is_global:
             found.close()
             raise ConnectionRefusedError("The server's name leads into our own network.")

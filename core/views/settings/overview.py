@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
@@ -116,14 +116,13 @@ def _messages(tenant: Tenant) -> Iterator[Item]:
         else _("Messages go out at any hour"),
         "" if own.quiet_from else _("No quiet hours: a message could wake a patient at night."),
     )
-    yield from _if_there(
-        "classes_settings",
-        "notifications",
+    yield Item(
+        reverse("core:settings_classes"),
         "adjustments-horizontal",
         _("Classes of messages"),
         _("Service, awareness and promotion: consent and hours"),
     )
-    yield from _if_there("settings", "branding", "template", _("Look of emails"), _("Logo, colours and footer"))
+    yield Item(reverse("branding:settings"), "template", _("Look of emails"), _("Logo, colours and footer"))
     yield Item(
         reverse("notifications:team"),
         "alarm",
@@ -181,11 +180,3 @@ def _people(tenant: Tenant) -> Iterator[Item]:
         % {"count": counts["unsafe"]},
     )
     yield Item(reverse("core:audit"), "history", _("Audit trail"), _("Who changed what, and when"))
-
-
-def _if_there(name: str, space: str, icon: str, title: str, summary: str) -> Iterator[Item]:
-    """A page of another part, where the installation has it."""
-    try:
-        yield Item(reverse(f"{space}:{name}"), icon, title, summary)
-    except NoReverseMatch:
-        return
