@@ -23,6 +23,8 @@ pytest_plugins = ["tests.parts", "tests.browser", "tests.append_only"]
 def pytest_configure() -> None:
     """Ten accounts a test would cost a second of honest hashing; the tests are not about that."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Every test client would look at all static files once; so they are found when somebody asks for one.
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @dataclass

@@ -18,6 +18,7 @@ from django.apps import apps
 from django.db.models import Field, ForeignKey, Model
 from django.utils.translation import gettext as _
 
+from core.audit import WITHHELD
 from core.audit_words import column_of, field_label
 from core.models import AuditEvent
 from core.templatetags.agdar_ui import day_text, daytime_text
@@ -67,7 +68,8 @@ def changes_of(event: AuditEvent, rows: Rows, place: object = None) -> list[Chan
     lines = []
     for name in dict.fromkeys([*event.before, *event.after]):
         before, after = event.before.get(name), event.after.get(name)
-        if before == after:
+        # Two values that were withheld are a change, too.
+        if before == after and before != WITHHELD:
             continue
         show = _Words(event.object_type, name, rows, place)
         lines.append(Change(field_label(event.object_type, name), show(before) if event.before else "", show(after)))
@@ -106,6 +108,8 @@ class _Words:
         if value in self._choices:
             return str(self._choices[value])
         text = str(value)
+        if text == WITHHELD:
+            return _("(not kept)")
         if _UUID.fullmatch(text):
             row = self._rows.get((self._target._meta.label_lower, uuid.UUID(text))) if self._target else None
             return str(getattr(row, "name", None) or row) if row is not None else text[:8]

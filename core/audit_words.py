@@ -41,7 +41,6 @@ ACTIONS: dict[str, Promise] = {
     "user.invited": _("User invited"),
     "user.updated": _("User changed"),
     "user.profile_updated": _("Own details changed"),
-    "user.role_changed": _("Role changed"),
     "user.deactivated": _("User deactivated"),
     "user.reactivated": _("User activated again"),
     "absence.created": _("Absence entered"),
@@ -77,6 +76,11 @@ ACTIONS: dict[str, Promise] = {
     "department.created": _("Department created"),
     "department.updated": _("Department changed"),
     "class_rule.set": _("Rule of a message class set"),
+    "brand.changed": _("Look of the emails changed"),
+    "provider_account.added": _("Own account at a provider added"),
+    "provider_account.replaced": _("Own account at a provider replaced"),
+    "provider_account.removed": _("Own account at a provider removed"),
+    "provider.tested": _("Test sent over a provider"),
     "provider.started_again": _("Sending over a provider started again"),
     "rate.updated": _("Sending speed changed"),
     # patients
@@ -109,10 +113,27 @@ ACTIONS: dict[str, Promise] = {
     "payment.recorded": _("Payment recorded"),
     "payment.reminded": _("Payment reminder sent"),
     # messages
-    "message.sent": _("Single message sent"),
-    "message.retried": _("Message tried again"),
+    "messages.exported": _("Messages exported"),
+    "messages.export_asked": _("Export of messages ordered"),
+    "messages.export_downloaded": _("Export of messages downloaded"),
+    "messages.export_removed": _("Export of messages deleted"),
+    "saved_filter.shared": _("Saved filter shared"),
+    "saved_filter.removed": _("Saved filter removed"),
     "message.cancelled": _("Queued message cancelled"),
-    "template.updated": _("Template changed"),
+    # templates
+    "template.created": _("Template created"),
+    "template.renamed": _("Template renamed"),
+    "template.submitted": _("Template submitted for review"),
+    "template.taken_back": _("Template taken back from review"),
+    "template.rejected": _("Template sent back by the reviewer"),
+    "template.published": _("Template published"),
+    "template.rolled_back": _("Template rolled back to an earlier version"),
+    "template.draft_discarded": _("Draft of a template discarded"),
+    "template.toggled": _("Template turned on or off"),
+    "template.archived": _("Template archived"),
+    "template.restored": _("Template taken out of the archive"),
+    "template.deleted": _("Template deleted"),
+    "whatsapp_approval.changed": _("WhatsApp approval of a template noted"),
     # the trail itself
     "audit.exported": _("Audit trail exported"),
 }
@@ -120,13 +141,18 @@ ACTIONS: dict[str, Promise] = {
 # The filter's groups: the beginnings of the actions, in the order of the page.
 GROUPS: list[tuple[Promise, tuple[str, ...]]] = [
     (_("Signing in"), ("sign_in.", "sign_out.", "session.", "password.", "second_factor.")),
-    (_("People and duty"), ("user.", "absence.", "shift.", "holiday.", "escalation.")),
-    (_("Clinic settings"), ("clinic.", "location.", "department.", "class_rule.", "provider.", "rate.")),
+    (_("People and duty"), ("user.", "absence.", "shift.", "holiday.", "escalation.", "announcement.")),
+    (_("Own settings"), ("staff_preference.", "push.", "chat_target.")),
+    (
+        _("Clinic settings"),
+        ("clinic.", "location.", "department.", "class_rule.", "brand.", "provider.", "provider_account.", "rate."),
+    ),
     (_("Patients"), ("patient.", "guardian.", "consent.", "preference.", "suppressed_address.")),
     (_("Appointments"), ("appointment.",)),
     (_("Invoices"), ("invoice.", "payment.")),
-    (_("Messages"), ("message.",)),
-    (_("Templates"), ("template.",)),
+    (_("Messages"), ("message.", "messages.", "saved_filter.")),
+    (_("Bulk sends"), ("bulk.",)),
+    (_("Templates"), ("template.", "whatsapp_approval.")),
     (_("The audit trail"), ("audit.",)),
 ]
 

@@ -15,7 +15,7 @@ from core import audit
 from core.models import Tenant, User
 
 # What the audit trail says of a field whose value it may not hold.
-WITHHELD = "(changed)"
+WITHHELD = audit.WITHHELD
 
 
 def apply(

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db.models import Model
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from core.access import Can, allows
 from core.audit_diff import Rows
 from core.audit_words import kind_label
-from core.models import AuditEvent, User
+from core.models import AuditEvent, Role, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,16 @@ def _of_visit(row: Model) -> uuid.UUID | None:
     return key
 
 
+def _of_template(row: Model) -> uuid.UUID | None:
+    key: uuid.UUID | None = getattr(row, "template_id", None)
+    return key
+
+
+def _own_staff(row: Model) -> uuid.UUID | None:
+    """Patients who sign in have a file, and no page among the staff."""
+    return None if getattr(row, "role", "") == Role.PATIENT else _own(row)
+
+
 _TEAM = Place("notifications:team", Can.ADMINISTER)
 PLACES: dict[str, Place] = {
     "appointments.appointment": Place("appointments:detail", Can.SEE_APPOINTMENTS, _own),
@@ -59,6 +69,16 @@ PLACES: dict[str, Place] = {
     "finance.invoice": Place("appointments:detail", Can.SEE_APPOINTMENTS, _of_visit),
     "notifications.message": Place("notifications:message_detail", Can.SEE_MESSAGES, _own),
     "notifications.messagetemplate": Place("notifications:template_detail", Can.MANAGE_TEMPLATES, _own),
+    "notifications.bulksend": Place("notifications:bulk_detail", Can.SEND_BULK, _own),
+    "notifications.whatsappapproval": Place("notifications:template_detail", Can.MANAGE_TEMPLATES, _of_template),
+    "notifications.brand": Place("branding:settings", Can.MANAGE_SETTINGS),
+    "notifications.classrule": Place("core:settings_classes", Can.MANAGE_SETTINGS),
+    "integrations.provideraccount": Place("core:settings_senders", Can.MANAGE_SETTINGS),
+    "core.location": Place("core:settings_location", Can.MANAGE_SETTINGS, _own),
+    "core.department": Place("core:settings_department", Can.MANAGE_SETTINGS, _own),
+    "core.tenant": Place("core:settings", Can.MANAGE_SETTINGS),
+    "core.tenantsettings": Place("core:settings", Can.MANAGE_SETTINGS),
+    "core.user": Place("core:settings_user", Can.MANAGE_SETTINGS, _own_staff),
     "notifications.notificationpreference": Place("core:patient_detail", Can.SEE_PATIENTS, _of_patient),
 }
 
@@ -90,7 +110,4 @@ def _url(object_type: str, row: Model, user: User) -> str:
     key = place.key(row) if place.key is not None else None
     if place.key is not None and key is None:
         return ""
-    try:
-        return reverse(place.route, args=[key] if key is not None else [])
-    except NoReverseMatch:
-        return ""
+    return reverse(place.route, args=[key] if key is not None else [])

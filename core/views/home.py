@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from core.access import Can, require
 from core.models import Role
@@ -11,6 +12,7 @@ from core.views import today
 
 
 @require(Can.USE_BELL)
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Everybody who may sign in has a bell, so everybody has a home."""
     user = request.user

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from appointments import selectors as visits
 from appointments.models import Appointment
@@ -39,6 +39,7 @@ SHOWN = 5
 
 
 @require(Can.SEE_PATIENTS)
+@require_safe
 def patient_list(request: HttpRequest) -> HttpResponse:
     """Search by name in both scripts, file number, phone in any form. The table alone when htmx asks for it."""
     typed = request.GET.get("q", "").strip()[:100]
@@ -60,6 +61,7 @@ def patient_list(request: HttpRequest) -> HttpResponse:
 
 
 @require(Can.SEE_PATIENTS)
+@require_safe
 def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """The file: who it is, who is told, what was agreed, visits, invoices and messages."""
     patient = get_or_404(Patient.objects.select_related("tenant", "merged_into"), pk)
