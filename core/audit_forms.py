@@ -69,7 +69,12 @@ class AuditFilterForm(RangeForm):
         max_length=100,
         required=False,
         widget=forms.TextInput(
-            attrs={"type": "search", "autocomplete": "off", "dir": "auto", "placeholder": _("Person, patient or file no.")}
+            attrs={
+                "type": "search",
+                "autocomplete": "off",
+                "dir": "auto",
+                "placeholder": _("Person, patient or file no."),
+            }
         ),
     )
     action = forms.ChoiceField(label=pgettext_lazy("audit", "What"), required=False)
@@ -102,7 +107,12 @@ class LookFilterForm(RangeForm):
         max_length=100,
         required=False,
         widget=forms.TextInput(
-            attrs={"type": "search", "autocomplete": "off", "dir": "auto", "placeholder": _("Name, file number or phone")}
+            attrs={
+                "type": "search",
+                "autocomplete": "off",
+                "dir": "auto",
+                "placeholder": _("Name, file number or phone"),
+            }
         ),
     )
     page = forms.ChoiceField(label=pgettext_lazy("look", "Where"), required=False)

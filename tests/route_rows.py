@@ -117,9 +117,7 @@ class RowsOf:
     @cached_property
     def holiday(self) -> Any:
         today = timezone.localdate()
-        return roster.holiday_create(
-            actor=self.clinic.admin, name_en="x", name_ar="", first_day=today, last_day=today
-        )
+        return roster.holiday_create(actor=self.clinic.admin, name_en="x", name_ar="", first_day=today, last_day=today)
 
     @cached_property
     def template(self) -> MessageTemplate:
@@ -141,9 +139,13 @@ class RowsOf:
         from notifications.models.export import MessageExport
 
         return MessageExport.objects.create(
-            tenant=self.tenant, user=self.clinic.admin, format="CSV", language="en", timezone="Asia/Riyadh", status="READY"
+            tenant=self.tenant,
+            user=self.clinic.admin,
+            format="CSV",
+            language="en",
+            timezone="Asia/Riyadh",
+            status="READY",
         )
-
 
     @cached_property
     def whatsapp_template(self) -> MessageTemplate:
@@ -261,7 +263,9 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of("template", "notifications:template_version", number=1),
     **_of("template", "notifications:template_version_act", number=1, act="begin"),
     **_of("email_template", "notifications:template_letter", number=1),
-    **_of("whatsapp_template", "notifications:template_approval notifications:template_approval_refresh", language="en"),
+    **_of(
+        "whatsapp_template", "notifications:template_approval notifications:template_approval_refresh", language="en"
+    ),
     "core:session_end": lambda rows: {"handle": rows.session_handle},
     "core:settings_account": lambda rows: {"kind": rows.account.kind},
     "core:settings_account_remove": lambda rows: {"kind": rows.account.kind},

@@ -162,7 +162,9 @@ INSIDE = [route for route in ROUTES if DOOR_OF.get(route, "") != PUBLIC]
 
 
 def test_every_address_stands_in_the_table_with_its_door() -> None:
-    new = {f"{route}: {getattr(entry.callback, 'access', None)}" for route, entry in ROUTES.items() if route not in DOOR_OF}
+    new = {
+        f"{route}: {getattr(entry.callback, 'access', None)}" for route, entry in ROUTES.items() if route not in DOOR_OF
+    }
     assert not new, f"add to DOORS in tests/test_roles.py: {sorted(new)}"
     gone = set(DOOR_OF) - set(ROUTES)
     assert not gone, f"take out of DOORS in tests/test_roles.py: {sorted(gone)}"
@@ -257,7 +259,9 @@ def address_of(world: World, route: str) -> str:
 @pytest.mark.parametrize("route", INSIDE)
 def test_everybody_gets_in_where_they_may_and_nowhere_else(world: World, route: str) -> None:
     address, door = address_of(world, route), DOOR_OF[route]
-    has_row = (route in QUERIES and route != "branding:preview") or (bool(ROUTES[route].pattern.converters) and route not in OWN_BY_NAME)
+    has_row = (route in QUERIES and route != "branding:preview") or (
+        bool(ROUTES[route].pattern.converters) and route not in OWN_BY_NAME
+    )
     clinic = world.clinic
     wrong: list[str] = []
 

@@ -138,8 +138,7 @@ def _look_lines(found: list[Look]) -> list[LookLine]:
     named = [look.message for look in found if look.message is not None]
     there = set(Message.objects.filter(pk__in=named).values_list("pk", flat=True)) if named else set()
     return [
-        LookLine(look, patients.get(look.patient_id), look.message if look.message in there else None)
-        for look in found
+        LookLine(look, patients.get(look.patient_id), look.message if look.message in there else None) for look in found
     ]
 
 
