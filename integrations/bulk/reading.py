@@ -7,6 +7,7 @@ can unpack to gigabytes, or name a single cell a million columns away.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import datetime as dt
 import io
@@ -55,6 +56,12 @@ def rows(file: IO[bytes], name: str) -> Generator[tuple[int, Row], None, None]:
         raise DomainError(_("Upload a CSV file or an Excel file (.xlsx)."), code="file_format")
     else:
         found = _of_csv(file)
+    # Closed with us, and not when somebody collects it: the file may be gone by then.
+    with contextlib.closing(found):
+        yield from _within_limits(found)
+
+
+def _within_limits(found: Iterator[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
     count = 0
     for number, cells in found:
         if not any(cells):
@@ -75,7 +82,7 @@ def rows(file: IO[bytes], name: str) -> Generator[tuple[int, Row], None, None]:
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def _of_csv(file: IO[bytes]) -> Iterator[tuple[int, Row]]:
+def _of_csv(file: IO[bytes]) -> Generator[tuple[int, Row], None, None]:
     encoding = _encoding(file)
     text = io.TextIOWrapper(file, encoding=encoding, newline="")
     try:
@@ -125,7 +132,7 @@ def _delimiter(head: str) -> str:
 # --- XLSX ------------------------------------------------------------------------------------------------------------
 
 
-def _of_xlsx(file: IO[bytes]) -> Iterator[tuple[int, Row]]:
+def _of_xlsx(file: IO[bytes]) -> Generator[tuple[int, Row], None, None]:
     """The first sheet."""
     from python_calamine import CalamineError, load_workbook
 

@@ -21,6 +21,7 @@ from core.management.demo_data import (
     devices,
     extras,
     happenings,
+    kept,
     messages,
     money,
     people,
@@ -104,6 +105,7 @@ def live_through(
         templates.build_templates(build)
         bulks.build_bulks(build)
         brands.build_brand(build, post.messages)
+        kept.build_kept(build)
     calls.build_calls(build, post)
     # The month is written as it was, past the services that would have counted it.
     rollups.recount(build.tenant.pk)
