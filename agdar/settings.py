@@ -132,7 +132,7 @@ AXES_USERNAME_FORM_FIELD = "username"
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "core/locked_out.html"
 AXES_ENABLE_ADMIN = False
-# Who came in stands in the audit trail (core/sign_in_trail.py), without addresses and browsers.
+# Who came in stands in the audit trail (core/sign_in_signals.py), without addresses and browsers.
 AXES_DISABLE_ACCESS_LOG = True
 AXES_CLIENT_IP_CALLABLE = "core.clients.client_ip"
 # The longest life of a link to choose a password; core.accounts cuts it shorter where it should be.

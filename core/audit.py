@@ -10,7 +10,6 @@ from django.db.models import Model
 
 from core.models import AuditEvent, User
 
-
 # The trail tells that these changed and keeps no word of them: texts of messages, addresses, secrets. Whatever calls.
 NEVER_KEPT = frozenset(
     {

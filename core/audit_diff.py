@@ -89,7 +89,7 @@ class _Words:
         self._place = place
 
     def __call__(self, value: Any) -> str:
-        if value is None or value == "" or value == [] or value == {}:
+        if value is None or value in ("", [], {}):
             return NOTHING
         if isinstance(value, bool):
             return _("Yes") if value else _("No")

@@ -107,7 +107,6 @@ ACTIONS: dict[str, Promise] = {
     "appointment.no_show_corrected": _("No-show corrected"),
     "appointment.reinstated": _("Appointment reinstated"),
     "appointment.voided": _("Appointment marked as entered in error"),
-    "appointment.results_announced": _("Results announced to the patient"),
     "invoice.issued": _("Invoice issued"),
     "invoice.voided": _("Invoice voided"),
     "payment.recorded": _("Payment recorded"),

@@ -39,6 +39,7 @@ _MOVING = UNDER_WAY | {BulkState.SCHEDULED}
 
 
 @require(Can.SEND_BULK)
+@require_safe
 def bulk_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """A draft shows its check, everything later its progress. For htmx: the moving part alone."""
     bulk = get_or_404(BulkSend.objects.select_related("created_by", "approved_by", "again_of"), pk)
