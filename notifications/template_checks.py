@@ -57,7 +57,7 @@ def tidy(text: str) -> str:
 def look_over(template: MessageTemplate, words: TemplateWords) -> list[Finding]:
     """All findings, the blockers first. ``words`` are the version's, or what is being typed."""
     found = [*_missing(template, words), *_placeholders(template, words), *_lengths(template, words)]
-    found += [*_letters(template, words), *_links(template, words), *_health(words), *_opt_out(template, words)]
+    found += [*_letters(template, words), *_links(words), *_health(words), *_opt_out(template, words)]
     return sorted(found, key=lambda one: not one.is_blocker)
 
 
@@ -180,7 +180,7 @@ def _letters(template: MessageTemplate, words: TemplateWords) -> Iterator[Findin
     yield Finding("ucs2", sentence % {"letters": shown}, "body_en")
 
 
-def _links(template: MessageTemplate, words: TemplateWords) -> Iterator[Finding]:
+def _links(words: TemplateWords) -> Iterator[Finding]:
     seen: set[str] = set()
     for language in _LANGUAGES:
         field = f"body_{language}"
@@ -192,17 +192,17 @@ def _links(template: MessageTemplate, words: TemplateWords) -> Iterator[Finding]
             if host in template_words.SHORTENERS:
                 sentence = _("%(host)s hides where the link leads; phone companies often block it.")
                 yield Finding("shortener", sentence % {"host": host}, field)
-            elif not _is_ours(host, template):
+            elif not _is_ours(host):
                 sentence = _("The link to %(host)s leads away from the clinic. Patients are warned of such links.")
                 yield Finding("foreign_link", sentence % {"host": host}, field)
 
 
-def _is_ours(host: str, template: MessageTemplate) -> bool:
+def _is_ours(host: str) -> bool:
     """The house's address, or the host of the clinic's own short links. A query only for a host that is not the house's."""
     own = urlsplit(settings.PUBLIC_BASE_URL).hostname or ""
     if host == own or host.endswith(f".{own}"):
         return True
-    tenant_id = template.tenant_id or current_tenant_id()
+    tenant_id = current_tenant_id()
     brand = branding.brand_of(tenant_id) if tenant_id is not None else None
     return brand is not None and host == brand.link_host
 
