@@ -119,6 +119,8 @@ def _missed(request: HttpRequest, bulk: BulkSend) -> dict[str, Any]:
 def bulk_submit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Starts a checked send, now or later, or asks a second person."""
     bulk = get_or_404(BulkSend.objects.select_related("created_by", "approved_by", "again_of"), pk)
+    if not bulk.words or bulk.state == BulkState.DRAFT:
+        return redirect("notifications:bulk_words", pk=bulk.pk)
     form = SubmitForm(request.POST, zone=zoneinfo.ZoneInfo(bulk.timezone))
     if form.is_valid():
         try:
