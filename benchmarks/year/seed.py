@@ -58,39 +58,35 @@ class Year:
     now: dt.datetime
 
 
-def found(size: int, *, tenants: int = TENANTS, patients: int = PATIENTS) -> Year:
-    """Makes the groups and their year. About 25 s for each million of messages."""
+def found(size: int, *, tenants: int = TENANTS, patients: int = PATIENTS, number: int = 0) -> Year:
+    """Makes the groups and their year. ``number`` tells several years in one database apart: their ids and groups."""
     from django.utils import timezone
 
     now = timezone.now()
     _SHAPE.update(tenants=tenants, patients=patients, size=size, now=now, step=dt.timedelta(days=365) / size)
-    groups = [_found_group(number) for number in range(tenants)]
+    _SHAPE["base"] = number << 60
+    groups = [
+        _found_group(place, f"year{place}" if not number else f"year{number}-{place}") for place in range(tenants)
+    ]
     _people()
     _visits()
     _messages()
     _attempts()
+    _run("DROP TABLE bench_slot, bench_slots")
     _run("VACUUM ANALYZE")
     return Year(groups, size, now)
 
 
-def clear() -> None:
-    """Takes the groups and all that is theirs away, to begin anew."""
-    _run("TRUNCATE core_tenant CASCADE")
-    _run("DROP TABLE bench_slot, bench_slots")
-
-
-# What the statements below are filled with; one seed a process.
+# What the statements below are filled with.
 _SHAPE: dict[str, Any] = {}
 
 
-def _found_group(number: int) -> Group:
+def _found_group(number: int, slug: str) -> Group:
     from core.models import Department, Location, Tenant, User
     from core.tenancy import tenant_scope
     from notifications import default_words
 
-    tenant = Tenant.objects.create(
-        pk=_key(number), slug=f"year{number}", name_en=f"Clinics {number}", name_ar=f"عيادات {number}"
-    )
+    tenant = Tenant.objects.create(pk=_key(number), slug=slug, name_en=f"Clinics {number}", name_ar=f"عيادات {number}")
     with tenant_scope(tenant.pk):
         location = Location.objects.create(pk=_key(number), tenant=tenant, name_en="Olaya Branch", name_ar="فرع العليا")
         for place, name in enumerate(_DEPARTMENTS):
@@ -104,7 +100,7 @@ def _found_group(number: int) -> Group:
                 pk=_key(number * 100 + place),
                 tenant=tenant,
                 location=location,
-                email=f"user{place}@year{number}.example",
+                email=f"user{place}@{slug}.example",
                 name_en="Noura Al-Harbi",
                 name_ar="نورة الحربي",
                 password="!bench",
@@ -298,7 +294,8 @@ def _attempts() -> None:
             MessageAttempt,
             values,
             """FROM (SELECT *, row_number() OVER () AS n FROM notifications_message
-                     WHERE attempt_count > 0 AND substr(dedupe_key, 6)::bigint / {tenants} % 5 = 0) m,
+                     WHERE attempt_count > 0 AND substr(dedupe_key, 6)::bigint / {tenants} % 5 = 0
+                       AND tenant_id BETWEEN {first_tenant} AND {last_tenant}) m,
                LATERAL (SELECT (80 + n * 7907 % 320 + CASE WHEN n % 40 = 0 THEN 1500 ELSE 0 END)::int AS took) t""",
         )
 
@@ -330,6 +327,8 @@ def _filled(expression: str) -> str:
         "tenants": _SHAPE["tenants"],
         "patients": _SHAPE["patients"],
         "size": _SHAPE["size"],
+        "first_tenant": f"'{_key(0)}'",
+        "last_tenant": f"'{_key(_SHAPE['tenants'] - 1)}'",
         "now": f"timestamptz '{_SHAPE['now'].isoformat()}'",
         "step": f"interval '{_SHAPE['step'].total_seconds():.6f} seconds'",
     }
@@ -337,12 +336,12 @@ def _filled(expression: str) -> str:
 
 
 def _key(number: int) -> uuid.UUID:
-    return uuid.UUID(int=number + 1)
+    return uuid.UUID(int=_SHAPE["base"] + number + 1)
 
 
 def _key_of(expression: str) -> str:
     """The SQL of ``_key``; people and rows of one table share no ids, those of two tables may."""
-    return f"lpad(to_hex(({expression})::bigint + 1), 32, '0')::uuid"
+    return f"lpad(to_hex(({expression})::bigint + {_SHAPE['base'] + 1}), 32, '0')::uuid"
 
 
 def _one_of(words: tuple[str, ...], place: str) -> str:
