@@ -146,7 +146,7 @@ def compose(letter: AccountLetter) -> EmailMultiAlternatives:
         words.subject,
         text,
         to=[user.email],
-        headers={"Auto-Submitted": "auto-generated"},
+        headers={"Auto-Submitted": "auto-generated", "Content-Language": user.language},
         connection=get_connection(settings.ACCOUNT_EMAIL_BACKEND),
     )
     mail.attach_alternative(html, "text/html")

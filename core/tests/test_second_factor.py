@@ -7,7 +7,9 @@ import re
 import time
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -347,6 +349,28 @@ def test_an_admin_helps_somebody_of_their_own_clinic_and_nobody_else(clinic, oth
     assert tab.get(INBOX).status_code == 302
     row = AuditEvent.objects.get(action="second_factor.reset")
     assert (row.actor, row.object_id) == (clinic.admin, clinic.provider.pk)
+
+
+def test_whoever_runs_the_server_helps_support(db, phone, capsys):
+    support = User.accounts.create_superuser("support@agdar.example", PASSWORD)
+    enrol(support, phone)
+    call_command("reset_second_factor", "SUPPORT@agdar.example")
+    assert not second_factor.is_on(User.accounts.get(pk=support.pk))
+    for email in ("support@agdar.example", "nobody@agdar.example"):
+        with pytest.raises(CommandError):
+            call_command("reset_second_factor", email)
+
+
+def test_sessions_are_begun_in_one_place():
+    """Whoever calls Django's ``login`` elsewhere lets people in without the second step."""
+    callers = {
+        str(path.relative_to(settings.BASE_DIR))
+        for path in settings.BASE_DIR.glob("*/**/*.py")
+        if "tests" not in path.parts
+        and ".venv" not in path.parts
+        and re.search(r"\blogin\(|\bauth_login\b", path.read_text())
+    }
+    assert callers == {"core/sign_in.py"}
 
 
 # --- where it is required --------------------------------------------------------------------------------------------
