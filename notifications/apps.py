@@ -13,5 +13,6 @@ class NotificationsConfig(AppConfig):
 
         registry.register(*message_events.ENTRIES, *announcements.ENTRIES)
         links.register_link("notifications.message", links.message_address)
+        links.register_link("notifications.bulksend", links.bulk_address)
         links.register_link("notifications.messageexport", links.export_address)
         message_actions.register()

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from core.access import Can, allows
 from core.models import User
-from notifications.models import Message, MessageExport, Notification
+from notifications.models import BulkSend, Message, MessageExport, Notification
 
 # Asks as the view behind the address would: None for a stranger, a wrong role and a row that is gone.
 Resolver = Callable[[User, uuid.UUID], str | None]
@@ -53,3 +53,10 @@ def export_address(user: User, export_id: uuid.UUID) -> str | None:
     if not allows(user, Can.EXPORT_MESSAGES) or not own.exists():
         return None
     return reverse("notifications:message_exports")
+
+
+def bulk_address(user: User, pk: uuid.UUID) -> str | None:
+    """A bulk send, for who may send them."""
+    if not allows(user, Can.SEND_BULK) or not BulkSend.objects.filter(pk=pk).exists():
+        return None
+    return reverse("notifications:bulk_detail", args=[pk])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from core import audit
@@ -20,6 +20,7 @@ from core.errors import DomainError
 from core.models import Role, User
 from core.permissions import demand
 from core.selectors import zone_of
+from integrations import outbox
 from integrations.bulk import audience, plan, run, words
 from integrations.bulk.audience import Person
 from integrations.messaging_service import MessagingService
@@ -241,8 +242,6 @@ def resume(*, actor: User, bulk: BulkSend) -> None:
     _move(bulk, to, only_from=[BulkState.PAUSED])
     _record(actor, bulk, "bulk.resumed")
     run.ring_for(bulk)
-    from integrations import outbox
-
     outbox.ring_on_commit(words.lane_of(bulk))
 
 
@@ -331,12 +330,20 @@ def test(*, actor: User, bulk: BulkSend) -> int:
 
 
 def _ask_colleagues(actor: User, bulk: BulkSend) -> None:
-    """The other admins' bells: somebody waits for them."""
+    """The other admins' bells, in both languages: somebody waits for them."""
+    texts = {}
+    for language in ("en", "ar"):
+        with translation.override(language):
+            title = _("A bulk send waits for approval")
+            people = _("%(name)s: %(people)s people") % {"name": bulk.name, "people": bulk.totals["send"]}
+        texts[language] = (title, people)
     for user in User.objects.filter(role=Role.ADMIN, is_active=True).exclude(pk=actor.pk):
         inbox.notify(
             user=user,
-            title=_("A bulk send waits for approval"),
-            message=_("%(name)s: %(people)s people") % {"name": bulk.name, "people": bulk.totals["send"]},
+            title=texts["en"][0],
+            message=texts["en"][1],
+            title_ar=texts["ar"][0],
+            message_ar=texts["ar"][1],
             level=Level.WARNING,
             related_object_type=BulkSend._meta.label_lower,
             related_object_id=bulk.pk,
