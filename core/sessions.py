@@ -14,6 +14,7 @@ from typing import Any
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db.models import F
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -25,6 +26,10 @@ AGENT_KEY, SINCE_KEY = "agent", "since"
 SEEN_EVERY = dt.timedelta(minutes=10)
 # Short transactions: nobody who signs in waits behind the housekeeping.
 CLEAR_BATCH = 1000
+
+
+# Sent with ``user`` when all sessions of somebody were ended from outside.
+signed_out_everywhere = Signal()
 
 
 class SessionStore(DatabaseStore):
@@ -106,8 +111,10 @@ def end_session(user: User, handle: str) -> bool:
 
 
 def end_sessions(user: User, *, keep: str | None = None) -> int:
-    """Ends all sessions of this user but ``keep``; returns how many."""
+    """Ends all sessions of this user but ``keep``; returns how many. Without ``keep`` others hear of it too."""
     ended, _each = Session.objects.filter(user=user).exclude(pk=keep or "").delete()
+    if keep is None:
+        signed_out_everywhere.send(sender=User, user=user)
     return ended
 
 

@@ -182,12 +182,12 @@ def remove_of_others(*, user: User, subscription_id: uuid.UUID) -> int:
     return deleted
 
 
-def remove_all(user: User) -> int:
-    """The person no longer works here."""
+def remove_all(user: User, *, but: uuid.UUID | None = None) -> int:
+    """The person no longer works here, or has signed out everywhere but in one browser."""
     if user.tenant_id is None:
         return 0
     with tenant_scope(user.tenant_id):
-        deleted, _by_model = PushSubscription.objects.filter(user=user).delete()
+        deleted, _by_model = PushSubscription.objects.filter(user=user).exclude(pk=but).delete()
     return deleted
 
 

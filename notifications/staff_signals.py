@@ -11,6 +11,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from core.models import User
+from core.sessions import signed_out_everywhere
 from core.tenancy import tenant_scope
 from notifications import chat, push
 
@@ -42,6 +43,12 @@ def signed_in(sender: Any, *, request: HttpRequest, user: User, **kwargs: Any) -
         return
     with tenant_scope(user.tenant_id):
         push.remove_of_others(user=user, subscription_id=subscription)
+
+
+@receiver(signed_out_everywhere, dispatch_uid="notifications.push.signed_out_everywhere")
+def signed_out_of_all(sender: Any, *, user: User, **kwargs: Any) -> None:
+    """A lost phone must not go on telling what kind of news comes."""
+    push.remove_all(user)
 
 
 @receiver(post_save, sender=User, dispatch_uid="notifications.push.left")

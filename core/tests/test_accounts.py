@@ -10,7 +10,7 @@ import pytest
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
-from django.core import mail
+from django.core import mail, signing
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -21,6 +21,8 @@ from core.context import bell_tag
 from core.errors import DomainError
 from core.models import AccountLetter, AuditEvent, Session, User
 from core.tasks import sweep_account_letters_task
+from notifications.models import PushSubscription
+from notifications.staff_signals import COOKIE
 from tests.factories import PASSWORD
 
 SIGN_IN = "/sign-in/"
@@ -340,6 +342,32 @@ def test_ending_all_others_keeps_this_one(clinic):
     assert "1 other device is signed out" in page
     assert there.get(INBOX).status_code == 302
     assert clinic.client(clinic.admin).get(INBOX).status_code == 200
+
+
+def subscribe(clinic, client: Client, name: str) -> PushSubscription:
+    row = PushSubscription.objects.create(
+        tenant=clinic.tenant,
+        user=clinic.front_desk,
+        endpoint=f"https://fcm.googleapis.com/{name}",
+        p256dh="x",
+        auth="x",
+    )
+    client.cookies[COOKIE] = signing.get_cookie_signer(salt=COOKIE).sign(str(row.pk))
+    return row
+
+
+@pytest.mark.parametrize("how", ["elsewhere", "password", "link"])
+def test_browsers_that_are_signed_out_are_not_told_of_news_any_more(clinic, how):
+    here, there = sign_in_with(clinic, CHROME), sign_in_with(clinic, CHROME)
+    kept = subscribe(clinic, here, "here")
+    subscribe(clinic, there, "there")
+    if how == "elsewhere":
+        here.post("/account/sessions/end/")
+    elif how == "password":
+        here.post("/account/password/", {"current_password": PASSWORD, "new_password1": NEW, "new_password2": NEW})
+    else:
+        choose(link_for(clinic.front_desk))
+    assert list(PushSubscription.objects.values_list("pk", flat=True)) == ([] if how == "link" else [kept.pk])
 
 
 def test_when_it_was_last_used_is_written_every_ten_minutes_and_not_before(clinic, django_assert_num_queries):

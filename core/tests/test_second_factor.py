@@ -88,6 +88,13 @@ def test_password_and_code_lead_to_the_page_asked_for(clinic, phone):
     assert client.get(INBOX).status_code == 200
 
 
+def test_another_site_is_not_followed_after_the_code_either(clinic, phone):
+    enrol(clinic.admin, phone)
+    client = Client()
+    first_step(client, clinic.admin, next="https://evil.example/")
+    assert client.post(CODE, {"code": phone(clinic.admin)})["Location"] == "/"
+
+
 def test_between_password_and_code_the_session_belongs_to_nobody_and_opens_nothing(clinic, phone):
     enrol(clinic.admin, phone)
     client = Client()

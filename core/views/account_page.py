@@ -17,6 +17,8 @@ from core.clients import device_name
 from core.models import User
 from core.sessions import sessions_of
 from core.views.language import remember
+from notifications import push
+from notifications.staff_signals import subscription_of
 
 
 @signed_in
@@ -56,6 +58,8 @@ def session_end(request: HttpRequest, handle: str) -> HttpResponse:
 @signed_in
 @require_POST
 def sessions_end(request: HttpRequest) -> HttpResponse:
+    # The other browsers' notifications of the system end with their sessions.
+    push.remove_all(request.user, but=subscription_of(request))
     ended = accounts.sign_out_elsewhere(user=request.user, session_key=request.session.session_key)
     notes.success(
         request,

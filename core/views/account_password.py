@@ -21,6 +21,8 @@ from core.clients import client_ip
 from core.errors import DomainError
 from core.models import User
 from core.sign_in import is_own_password
+from notifications import push
+from notifications.staff_signals import subscription_of
 
 
 @public
@@ -82,6 +84,7 @@ def password_change(request: HttpRequest) -> HttpResponse:
                 session_key=request.session.session_key,
             )
             update_session_auth_hash(request, request.user)
+            push.remove_all(request.user, but=subscription_of(request))
             notes.success(request, _("Your password is changed. You are signed out everywhere else."))
             return redirect("core:account")
         form.add_error("current_password", _("This is not your password."))
