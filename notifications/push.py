@@ -187,7 +187,8 @@ def remove_all(user: User, *, but: uuid.UUID | None = None) -> int:
     if user.tenant_id is None:
         return 0
     with tenant_scope(user.tenant_id):
-        deleted, _by_model = PushSubscription.objects.filter(user=user).exclude(pk=but).delete()
+        rows = PushSubscription.objects.filter(user=user)
+        deleted, _by_model = (rows if but is None else rows.exclude(pk=but)).delete()
     return deleted
 
 
