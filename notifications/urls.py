@@ -66,6 +66,7 @@ urlpatterns = [
     path("templates/", require(Can.MANAGE_TEMPLATES)(TemplateListView.as_view()), name="template_list"),
     path("templates/create/", require(Can.MANAGE_TEMPLATES)(TemplateCreateView.as_view()), name="template_create"),
     path("templates/preview/", template_acts.template_preview_fragment, name="template_preview"),
+    path("templates/preview/letter/", template_acts.template_preview_letter, name="template_preview_letter"),
     path("templates/<uuid:pk>/", require(Can.MANAGE_TEMPLATES)(TemplateDetailView.as_view()), name="template_detail"),
     path(
         "templates/<uuid:pk>/edit/", require(Can.MANAGE_TEMPLATES)(TemplateUpdateView.as_view()), name="template_update"

@@ -130,6 +130,24 @@ def test_an_email_stands_on_the_clinics_paper(clinic: Clinic, page_for: PageFor)
     expect(paper.locator("body")).to_contain_text("Hello Sara Al-Mutairi")
 
 
+def test_an_email_is_written_on_the_clinics_paper_and_fills_no_history(clinic: Clinic, page_for: PageFor) -> None:
+    letter = make(clinic, name="Letter", channel="EMAIL", words=EMAIL)
+    page = page_for(clinic.admin)
+    page.goto(f"{LIST}{letter.template_id}/edit/")
+    paper = page.frame_locator("iframe.x-letter-frame").last
+    expect(paper.locator("h1")).to_have_text("Opening hours")
+    length = page.evaluate("history.length")
+    for subject in ("Closed on Friday", "Closed on Sunday"):
+        page.locator("#id_subject_en").fill(subject)
+        expect(paper.locator("h1")).to_have_text(subject)
+    expect(page.locator("iframe.x-letter-frame")).to_have_count(1)
+    assert page.evaluate("history.length") == length
+    assert "Sunday" not in page.locator("iframe.x-letter-frame").evaluate("frame => frame.contentWindow.location.href")
+    page.locator("#template-preview").get_by_text("Arabic", exact=True).first.click()
+    expect(paper.locator("html")).to_have_attribute("dir", "rtl")
+    assert_accessible(page)
+
+
 @pytest.mark.parametrize("has_scripts", [True, False])
 def test_two_people_bring_a_template_out(clinic: Clinic, second: User, page_for: PageFor, has_scripts: bool) -> None:
     page = page_for(clinic.admin, has_scripts=has_scripts)

@@ -67,6 +67,9 @@ def test_only_an_admin_of_this_clinic_enters(clinic: Clinic, other_clinic: Clini
         assert clinic.client(clinic.provider).post(page).status_code == 403
         assert outsider.post(page).status_code == 404
         assert clinic.client(clinic.admin).get(page).status_code in (405, 200)
+    letter = reverse("notifications:template_preview_letter")
+    assert outsider.post(letter, {"template": template.pk}).status_code == 404
+    assert clinic.client(clinic.front_desk).post(letter).status_code == 403
     stolen = outsider.post(reverse("notifications:template_preview"), {"template": template.pk})
     assert stolen.status_code == 404
     own = outsider.post(

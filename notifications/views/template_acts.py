@@ -30,10 +30,35 @@ from notifications.views.template_words import state_sentence
 @require_POST
 def template_preview_fragment(request: HttpRequest) -> HttpResponse:
     """The preview beside the editor, as it is being typed. POST, so that words stay out of addresses and logs."""
-    pk = request.POST.get("template", "")
-    template = get_or_404(MessageTemplate.objects.all(), pk) if pk else template_preview.blank(request.POST)
-    context = template_preview.preview_context(request, template, request.POST)
+    context = template_preview.preview_context(request, _typed_for(request), request.POST)
     return render(request, "notifications/partials/template_preview.html", context)
+
+
+@require(Can.MANAGE_TEMPLATES)
+@csp_replace(LETTER_POLICY)
+@xframe_options_sameorigin
+@require_POST
+def template_preview_letter(request: HttpRequest) -> HttpResponse:
+    """What is being typed as an email on the clinic's own paper, for the frame below the editor."""
+    shown = template_preview.preview_context(request, _typed_for(request), request.POST)["shown"]
+    return _on_paper(request.user, shown)
+
+
+def _typed_for(request: HttpRequest) -> MessageTemplate:
+    """The template whose words are being typed; one that is not there yet for a new one."""
+    pk = request.POST.get("template", "")
+    return get_or_404(MessageTemplate.objects.all(), pk) if pk else template_preview.blank(request.POST)
+
+
+def _on_paper(user: User, shown: template_preview.Preview) -> HttpResponse:
+    page = letter_page(
+        user.tenant,
+        branding.brand_of(user.tenant_id),
+        subject=shown.subject,
+        body=shown.body or shown.error,
+        language=shown.language,
+    )
+    return HttpResponse(page, headers={"Cache-Control": "no-store"})
 
 
 # --- one version -----------------------------------------------------------------------------------------------------
@@ -75,14 +100,7 @@ def template_letter(request: HttpRequest, pk: uuid.UUID, number: int) -> HttpRes
     version = template_page.version_of(pk, number)
     language = template_preview.language_of(request.GET.get("lang", ""), "en")
     shown = template_preview.shown_of(template_preview.previews(version.template, version), language)
-    page = letter_page(
-        request.user.tenant,
-        branding.brand_of(version.tenant_id),
-        subject=shown.subject,
-        body=shown.body or shown.error,
-        language=language,
-    )
-    return HttpResponse(page, headers={"Cache-Control": "no-store"})
+    return _on_paper(request.user, shown)
 
 
 def _against(wanted: str, version: TemplateVersion, others: list[TemplateVersion]) -> TemplateVersion | None:

@@ -285,7 +285,7 @@ def _write(
     status: int = 200,
 ) -> HttpResponse:
     is_new = isinstance(form, TemplateCreateForm)
-    return render(
+    return framing(
         request,
         "notifications/template_form.html",
         {
