@@ -76,6 +76,7 @@ DOORS: dict[str, str] = {
     """,
     Can.MANAGE_TEMPLATES: """
         notifications:template_list notifications:template_create notifications:template_preview
+        notifications:template_preview_letter
         notifications:template_detail notifications:template_update notifications:template_delete
         notifications:template_toggle notifications:template_test notifications:template_duplicate
         notifications:template_archive notifications:template_restore notifications:template_version
