@@ -83,11 +83,11 @@ def _write(message: Message, kind: str, visit: Visit, *, link: ShortLink | None)
     now = timezone.now()
     is_too_soon = message.sent_at is None or now - message.sent_at < TOO_SOON
     with tenant_scope(message.tenant_id), transaction.atomic():
-        if LinkClick.objects.filter(message=message, kind=kind, link=link).count() >= AT_MOST:
+        earlier = LinkClick.objects.filter(message=message, kind=kind, link=link)
+        if earlier.count() >= AT_MOST:
             return None
-        if kind == LinkClick.Kind.CLICK:
-            rollup_marks.mark(message.tenant_id, [message.created_at])
-        return LinkClick.objects.create(
+        is_first = not earlier.filter(is_suspicious=False).exists()
+        click = LinkClick.objects.create(
             tenant_id=message.tenant_id,
             message=message,
             link=link,
@@ -95,6 +95,10 @@ def _write(message: Message, kind: str, visit: Visit, *, link: ShortLink | None)
             is_suspicious=is_too_soon or (kind == LinkClick.Kind.OPEN and visit.agent == _LOADS_EVERYTHING),
             agent_hash=_hash(message.pk, visit.agent),
         )
+        if kind == LinkClick.Kind.CLICK and is_first and not click.is_suspicious:
+            # A message that was clicked counts once, on its own day.
+            rollup_marks.mark(message.tenant_id, [message.created_at])
+        return click
 
 
 def _hash(message_id: uuid.UUID, agent: str) -> str:

@@ -106,6 +106,7 @@ def find(code: str) -> ShortLink | None:
                 "tenant__name_en",
                 "tenant__name_ar",
                 "message__sent_at",
+                "message__created_at",
                 "message__tenant_id",
             )
             .filter(code=code.lower(), tenant__is_active=True)

@@ -14,7 +14,7 @@ from core.models import Tenant
 from core.tenancy import tenant_scope
 from integrations.messaging_service import MessagingService
 from notifications import clicks, short_links
-from notifications.models import Brand, LinkClick, Message, MessageTemplate, ShortLink
+from notifications.models import Brand, LinkClick, Message, MessageTemplate, RollupMark, ShortLink
 from notifications.rendering import Link
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
@@ -189,6 +189,19 @@ def test_fetching_ahead_asking_for_the_head_and_haste_count_nowhere(
     assert LinkClick.objects.get().is_suspicious
 
 
+def test_the_numbers_of_an_earlier_day_learn_of_its_first_click_only(
+    clinic: Clinic, template: MessageTemplate, counting: Brand
+) -> None:
+    link = sent_long_ago(send(clinic))
+    Message.objects.update(created_at=timezone.now() - dt.timedelta(days=3))
+    visit(link, "WhatsApp/2.24.6.77 A")
+    assert not RollupMark.objects.exists()
+    visit(link)
+    visit(link)
+    [mark] = RollupMark.objects.all()
+    assert mark.hour <= ShortLink.objects.get().message.created_at
+
+
 def test_nobody_can_fill_the_table_with_one_code(
     clinic: Clinic, template: MessageTemplate, counting: Brand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,3 +288,13 @@ def test_a_picture_that_is_not_ours_is_a_picture_and_nothing_else(clinic: Clinic
     assert Client().get(forged, headers={"User-Agent": PHONE}).status_code == 200
     Client().get(pixel(message), headers={"User-Agent": "curl/8.5.0"})
     assert not LinkClick.objects.exists()
+
+
+def test_the_messages_page_says_when_it_was_first_opened_and_never_that_it_was_not(
+    clinic: Clinic, template: MessageTemplate, counting: Brand
+) -> None:
+    link = sent_long_ago(send(clinic))
+    address = f"/notifications/messages/{link.message_id}/"
+    assert "opened" not in clinic.client(clinic.front_desk).get(address).content.decode()
+    visit(link)
+    assert "Link first opened" in clinic.client(clinic.front_desk).get(address).content.decode()
