@@ -25,7 +25,7 @@ from django.utils.translation import ngettext
 from core import audit, tenant_settings
 from core.access import Can, allows
 from core.errors import DomainError
-from core.models import User
+from core.models import Language, User
 from core.permissions import NotAllowed, demand
 from core.queueing import enqueue_on_commit
 from core.selectors import zone_of
@@ -277,28 +277,36 @@ def _fail(export: MessageExport) -> None:
 
 def _tell(export: MessageExport, *, is_ready: bool) -> None:
     """One line in the bell, in both languages."""
-    words: dict[str, str] = {}
-    for language, suffix in (("en", ""), ("ar", "_ar")):
+    words = {}
+    for language in Language.values:
         with translation.override(language):
-            if is_ready:
-                words[f"title{suffix}"] = _("Your export is ready")
-                words[f"message{suffix}"] = ngettext(
-                    "%(count)s message. The file is deleted after some days.",
-                    "%(count)s messages. The file is deleted after some days.",
-                    export.rows,
-                ) % {"count": f"{export.rows:,}"}
-            else:
-                words[f"title{suffix}"] = _("Your export could not be made")
-                words[f"message{suffix}"] = _("Please start it again from the list of messages.")
+            words[language] = _ready_words(export) if is_ready else _failed_words()
+    english, arabic = words[Language.ENGLISH], words[Language.ARABIC]
     notify(
         user=export.user,
+        title=english[0],
+        message=english[1],
+        title_ar=arabic[0],
+        message_ar=arabic[1],
         level=Level.SUCCESS if is_ready else Level.ERROR,
         category=Category.SYSTEM,
         related_object_type=OBJECT_TYPE,
         related_object_id=export.pk,
         dedupe_key=f"export:{export.pk}:{'ready' if is_ready else 'failed'}",
-        **words,
     )
+
+
+def _ready_words(export: MessageExport) -> tuple[str, str]:
+    text = ngettext(
+        "%(count)s message. The file is deleted after some days.",
+        "%(count)s messages. The file is deleted after some days.",
+        export.rows,
+    )
+    return _("Your export is ready"), text % {"count": f"{export.rows:,}"}
+
+
+def _failed_words() -> tuple[str, str]:
+    return _("Your export could not be made"), _("Please start it again from the list of messages.")
 
 
 # --- by the clock ----------------------------------------------------------------------------------------------------
