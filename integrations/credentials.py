@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 
 from core import audit, places
 from core.access import Can
+from core.audit import WITHHELD
 from core.errors import DomainError
 from core.models import Tenant, User
 from core.permissions import NotAllowed, demand
@@ -179,7 +180,7 @@ def account_save(*, actor: User, kind: str, fields: Mapping[str, Any]) -> Provid
         action="provider_account.replaced" if former is not None else "provider_account.added",
         obj=row,
         before=_facts(former) if former is not None else None,
-        after={**_facts(row), "secret": "(changed)" if former is None or secret != former.secret else "(kept)"},
+        after={**_facts(row), **({} if former is not None and secret == former.secret else {"secret": WITHHELD})},
     )
     _tell_others()
     return row
