@@ -198,10 +198,11 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
 def _admit(batch: Batch, tenant_id: uuid.UUID, lane: int, found: list[Message]) -> Mapping[uuid.UUID, str]:
     """Which of them go, with whom: refused ones end here, those over a limit stay where they are."""
     refused = gate.recheck_many(found)
+    put_off = bulk_hold.postpone([row for row in found if row.pk not in refused], timezone.now())
     groups: dict[tuple[str, str], list[Message]] = defaultdict(list)
     carriers: dict[uuid.UUID, str] = {}
     for row in found:
-        if row.pk in refused:
+        if row.pk in refused or row.pk in put_off:
             continue
         if over := trials.provider_of(row.dedupe_key):
             # A few, by hand: they ask neither the breaker nor the bucket.

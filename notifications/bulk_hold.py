@@ -1,4 +1,4 @@
-"""Which messages wait although they are due: those of a send that is paused, stopped, or outside its hours.
+"""Which messages wait although they are due: of a send that is paused, stopped, or outside its hours; of a class that is.
 
 Asked by every claim, so it is one look into a small partial index, and no more while nothing is under way.
 """
@@ -8,11 +8,15 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 import zoneinfo
+from collections import defaultdict
+from collections.abc import Sequence
 
+from django.conf import settings
 from django.db.models import QuerySet
 
+from core.models import Location
 from notifications import message_classes
-from notifications.bulk_states import UNDER_WAY, BulkState, MessageClass
+from notifications.bulk_states import UNDER_WAY, BulkState, MessageClass, class_of
 from notifications.message_classes import Rule
 from notifications.models import BulkSend, Message
 
@@ -67,3 +71,29 @@ def without_held(due: QuerySet[Message], now: dt.datetime) -> QuerySet[Message]:
     """``due`` without the messages that their send holds back."""
     kept = held(now)
     return due.exclude(bulk__in=kept) if kept else due
+
+
+def postpone(found: Sequence[Message], now: dt.datetime) -> set[uuid.UUID]:
+    """Puts off single messages of a class whose hours are over, to the next opening; returns their ids.
+
+    Those of a send are held by ``held``. A message that is of no use any more by then ends as too late, as any other.
+    """
+    by_class: dict[str, list[uuid.UUID]] = defaultdict(list)
+    for row in found:
+        message_class = class_of(row.notification_type)
+        if message_class != MessageClass.SERVICE and row.bulk_id is None:
+            by_class[message_class].append(row.pk)
+    put_off: set[uuid.UUID] = set()
+    if not by_class:
+        return put_off
+    rules = message_classes.rules()
+    # A clinic group's first place: these messages are about none.
+    place = Location.objects.order_by("pk").first()
+    zone = place.zone if place is not None else zoneinfo.ZoneInfo(settings.TIME_ZONE)
+    for message_class, keys in by_class.items():
+        window = (rules[message_class].opens_at, rules[message_class].closes_at)
+        opening = message_classes.next_opening(now, zone, window)
+        if opening is not None and opening > now:
+            Message.objects.filter(pk__among=keys).update(next_attempt_at=opening)
+            put_off.update(keys)
+    return put_off

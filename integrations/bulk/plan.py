@@ -180,7 +180,7 @@ def _name_together(job: Job, bulk: BulkSend, followers: Mapping[int, Sequence[in
     if not followers or not any("{patient_name}" in text for text in texts):
         return
     positions = [*followers, *(one for them in followers.values() for one in them)]
-    rows = {}
+    rows: dict[int, BulkRecipient] = {}
     for start in range(0, len(positions), CHUNK):
         part = BulkRecipient.objects.filter(bulk=bulk, position__in=positions[start : start + CHUNK])
         rows |= {row.position: row for row in part.select_related("patient")}

@@ -157,7 +157,7 @@ def reasons(bulk: BulkSend) -> list[tuple[str, Any, int]]:
 def missed_patients(bulk: BulkSend, reason: str = "") -> list[uuid.UUID]:
     """For sending to them again."""
     ids = list(left_out(bulk, reason).values_list("patient_id", flat=True))
-    return ids + [pk for pk in unsent(bulk, reason).values_list("patient_id", flat=True) if pk is not None]
+    return ids + list(unsent(bulk, reason).values_list("patient_id", flat=True))
 
 
 def _of_recipient(row: BulkRecipient) -> Missed:

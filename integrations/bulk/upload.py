@@ -154,18 +154,23 @@ def _line(state: _State, row: int, cells: reading.Row) -> _Line | None:
     if typed:
         number = e164(typed)
         if not number:
-            return _problem(state, row, cols.header(cols.phone), RowProblem.PHONE_INVALID)
+            _problem(state, row, cols.header(cols.phone), RowProblem.PHONE_INVALID)
+            return None
     if email and not _is_email(email):
-        return _problem(state, row, cols.header(cols.email), RowProblem.EMAIL_INVALID)
+        _problem(state, row, cols.header(cols.email), RowProblem.EMAIL_INVALID)
+        return None
     if not (mrn or number or email):
-        return _problem(state, row, "", RowProblem.NOTHING_TO_FIND)
+        _problem(state, row, "", RowProblem.NOTHING_TO_FIND)
+        return None
     if cell(cols.language).casefold() not in _LANGUAGES:
-        return _problem(state, row, cols.header(cols.language), RowProblem.LANGUAGE_UNKNOWN)
+        _problem(state, row, cols.header(cols.language), RowProblem.LANGUAGE_UNKNOWN)
+        return None
     values = {}
     for name, place in cols.others.items():
         text = cell(place)
         if len(text) > LONGEST:
-            return _problem(state, row, cols.header(place), RowProblem.VALUE_LONG)
+            _problem(state, row, cols.header(place), RowProblem.VALUE_LONG)
+            return None
         if text:
             values[name] = text
     return _Line(row, mrn, number, email.casefold(), cell(cols.name), values)

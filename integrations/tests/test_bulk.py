@@ -464,3 +464,25 @@ def test_a_draft_can_be_thrown_away_and_a_send_under_way_cannot(clinic: Clinic) 
     assert not BulkRecipient.objects.exists()
     with pytest.raises(DomainError):
         control.discard(actor=clinic.admin, bulk=running(clinic, patients(clinic, 1)))
+
+
+def test_a_single_promotion_at_night_is_put_off_until_the_morning(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = patients(clinic, 1)[0]
+    NotificationPreference.objects.create(tenant=clinic.tenant, patient=patient, marketing_enabled=True)
+    offer = a_message(clinic, patient, "MARKETING")
+    care = a_message(clinic, patient, "GENERAL")
+    night = at(23)
+    assert bulk_hold.postpone([offer, care], night) == {offer.pk}
+    offer.refresh_from_db()
+    assert offer.next_attempt_at == at(9) + DAY
+    assert bulk_hold.postpone([offer, care], at(12)) == set()
+
+
+def a_message(clinic: Clinic, patient: Patient, kind: str) -> Message:
+    from integrations.messaging_service import MessagingService
+
+    return MessagingService().send_message(
+        tenant_id=clinic.tenant.pk, patient_id=patient.pk, channel="SMS", body="Hello", notification_type=kind
+    )
