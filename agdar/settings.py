@@ -55,6 +55,7 @@ MIDDLEWARE = [
     # Before everything that is there for people.
     "core.middleware.MachineMiddleware",
     "notifications.middleware.IdlePollMiddleware",
+    "notifications.middleware.KeptPanelMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

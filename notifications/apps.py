@@ -9,9 +9,9 @@ class NotificationsConfig(AppConfig):
     verbose_name = _("Messaging")
 
     def ready(self) -> None:
-        from notifications import announcements, links, message_actions, message_events, registry, staff_signals  # noqa: F401  # signals connect themselves
+        from notifications import announcements, covers, links, message_actions, message_events, registry, staff_signals  # noqa: F401  # signals connect themselves
 
-        registry.register(*message_events.ENTRIES, *announcements.ENTRIES)
+        registry.register(*message_events.ENTRIES, *announcements.ENTRIES, *covers.ENTRIES)
         links.register_link("notifications.message", links.message_address)
         links.register_link("notifications.bulksend", links.bulk_address)
         links.register_link("notifications.messageexport", links.export_address)

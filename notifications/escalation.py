@@ -12,11 +12,11 @@ import uuid
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from core.models import User
-from notifications.models import Escalation, NotificationEvent
+from notifications.models import Escalation, Notification, NotificationEvent
 from notifications.states import EscalationStatus, StopReason
 
 
@@ -47,10 +47,14 @@ def stop_for_object(object_id: uuid.UUID, reason: StopReason) -> int:
 
 
 @transaction.atomic(savepoint=False)
-def start_again(action: uuid.UUID, *, after: dt.timedelta) -> int:
-    """The act that stopped them was undone: the clock runs from now, from the step they had reached."""
-    stopped = Escalation.objects.filter(stopped_by_action=action, status=EscalationStatus.STOPPED)
-    return _locked(stopped).update(
+def start_again(action: uuid.UUID, *, by: User, after: dt.timedelta) -> int:
+    """Their own act that stopped them was undone: the clock runs from now, from the step they had reached.
+
+    Not where somebody else has read it meanwhile: it is known to a person, and they would not be asked again.
+    """
+    read_by_others = Notification.objects.filter(event=OuterRef("event"), is_read=True).exclude(user=by)
+    stopped = Escalation.objects.filter(stopped_by_action=action, stopped_by=by, status=EscalationStatus.STOPPED)
+    return _locked(stopped.filter(~Exists(read_by_others))).update(
         status=EscalationStatus.OPEN,
         due_at=timezone.now() + after,
         stop_reason="",

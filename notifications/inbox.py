@@ -214,7 +214,7 @@ def undo(user: User, act: Act, action: uuid.UUID) -> int:
     What it had stopped from going further starts again, a full wait from now.
     """
     if user.tenant is not None:
-        escalation.start_again(action, after=dt.timedelta(minutes=user.tenant.escalate_after_minutes))
+        escalation.start_again(action, by=user, after=dt.timedelta(minutes=user.tenant.escalate_after_minutes))
     rows = list(
         Notification.objects.select_for_update(no_key=True).filter(user=user, last_action=action).order_by("pk")
     )

@@ -6,12 +6,14 @@ the password that is not today's, a database that does not answer) it says nothi
 that a bell has not changed. Everything is read again at each poll: whatever ends a session ends the next poll.
 
 Asked by ``agdar/wsgi.py`` in front of Django and by ``notifications/middleware.py`` inside; docs/adr/0014 says why.
+The panel that was drawn before (``notifications/panels.py``) is handed out by the same statement.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
+import zoneinfo
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -47,10 +49,12 @@ ASKED = "agdar.poll_asked"
 # No tenant's scope is open here: the session's key is the door, as it is in Django's own query.
 _SQL = """
 SELECT s.auth_hash, u.password, u.is_active, t.is_active, u.role, u.id, COALESCE(b.version, 0), COALESCE(b.unread, 0),
-    COALESCE(t.requires_second_factor, FALSE) AND u.second_factor_at IS NULL
+    COALESCE(t.requires_second_factor, FALSE) AND u.second_factor_at IS NULL,
+    COALESCE(l.timezone, '')
 FROM core_session s
 JOIN core_user u ON u.id = s.user_id
 LEFT JOIN core_tenant t ON t.id = u.tenant_id
+LEFT JOIN core_location l ON l.id = u.location_id
 LEFT JOIN notifications_bellstate b ON b.user_id = u.id
 WHERE s.session_key = %s AND s.expire_date > %s
 """
@@ -69,10 +73,17 @@ class Asker(NamedTuple):
     unread: int
     # Of admins only: the clinic group wants a second step of them (``core.second_factor.is_owed``).
     is_without_factor: bool
+    # Of the place where they work; empty without one.
+    zone_name: str
 
     @property
     def tag(self) -> str:
         return bell_tag_of(self.user_id, self.version, self.unread)
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        """As ``core.selectors.zone_of`` has it."""
+        return zoneinfo.ZoneInfo(self.zone_name or settings.TIME_ZONE)
 
     @property
     def may_ask(self) -> bool:
@@ -96,20 +107,31 @@ def answer(environ: Mapping[str, Any]) -> HTTPStatus | None:
         or environ.get("HTTP_HX_REQUEST") != "true"
     ):
         return None
-    key = parse_cookie(environ.get("HTTP_COOKIE", "")).get(settings.SESSION_COOKIE_NAME, "")
-    # What is no key of ours would not even be a legal parameter (a zero byte).
-    if not (key.isascii() and key.isalnum()):
-        return HTTPStatus.UNAUTHORIZED
     try:
-        asker = find(key, timezone.now())
-    except Error as error:
-        # The ordinary way tries it over a new connection, and says to the person what it finds.
-        log.warning("poll.unanswered", error=type(error).__name__)
-        connections[DEFAULT_DB_ALIAS].close()
+        asker = asker_of(environ)
+    except Error:
         return None
     if asker is None:
         return HTTPStatus.UNAUTHORIZED
     return HTTPStatus.NOT_MODIFIED if asker.tag == tag and asker.may_ask else None
+
+
+def asker_of(environ: Mapping[str, Any]) -> Asker | None:
+    """Whose session the request's cookie is; None when it is nobody's. Whether they may ask is for them to say.
+
+    Raises ``django.db.Error`` when the database does not answer; the next query gets a new connection.
+    """
+    key = parse_cookie(environ.get("HTTP_COOKIE", "")).get(settings.SESSION_COOKIE_NAME, "")
+    # What is no key of ours would not even be a legal parameter (a zero byte).
+    if not (key.isascii() and key.isalnum()):
+        return None
+    try:
+        return find(key, timezone.now())
+    except Error as error:
+        # The ordinary way tries it over a new connection, and says to the person what it finds.
+        log.warning("poll.unanswered", error=type(error).__name__)
+        connections[DEFAULT_DB_ALIAS].close()
+        raise
 
 
 def find(session_key: str, now: dt.datetime) -> Asker | None:
@@ -141,7 +163,7 @@ _PLANNED_SQL = (_SQL % ("$1", "$2")).encode()
 
 
 def _find_planned(database: BaseDatabaseWrapper, session_key: str, now: dt.datetime) -> Asker | None:
-    """The same by libpq's own calls. Planning four joins takes PostgreSQL longer than walking them, so a connection plans
+    """The same by libpq's own calls. Planning five tables takes PostgreSQL longer than walking them, so a connection plans
     once; and cursors, which Django and psycopg make for any statement and any type, take longer than PostgreSQL.
 
     Whoever listens to Django's queries (a test that counts them, a log) gets them by Django's cursor instead.
@@ -157,7 +179,7 @@ def _find_planned(database: BaseDatabaseWrapper, session_key: str, now: dt.datet
         found = _checked(raw.pgconn.exec_prepared(_PLAN, values), ExecStatus.TUPLES_OK)
     if not found.ntuples:
         return None
-    auth_hash, password, is_active, is_tenant_active, role, user_id, version, unread, is_without_factor = (
+    auth_hash, password, is_active, is_tenant_active, role, user_id, version, unread, is_without_factor, zone_name = (
         (found.get_value(0, column) or b"").decode() for column in range(found.nfields)
     )
     return Asker(
@@ -170,6 +192,7 @@ def _find_planned(database: BaseDatabaseWrapper, session_key: str, now: dt.datet
         int(version),
         int(unread),
         is_without_factor == "t",
+        zone_name,
     )
 
 

@@ -1,4 +1,7 @@
-"""Who signs out or leaves hears nothing more beside the bell: this browser then, or all of theirs and their channels."""
+"""Who signs out or leaves hears nothing more beside the bell: this browser then, or all of theirs and their channels.
+
+And who is named as a cover hears of it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from core.models import User
+from core.models import Absence, User
 from core.sessions import signed_out_everywhere
 from core.tenancy import tenant_scope
-from notifications import chat, push
+from notifications import chat, covers, push
 
 # Says which subscription this browser is: signed, and unlike the session still there after a night.
 COOKIE = "push_device"
@@ -57,3 +60,9 @@ def left(sender: type[User], *, instance: User, created: bool, raw: bool = False
         return
     push.remove_all(instance)
     chat.stop_all(instance)
+
+
+@receiver(post_save, sender=Absence, dispatch_uid="notifications.covers.named")
+def named(sender: type[Absence], *, instance: Absence, created: bool, raw: bool = False, **kwargs: Any) -> None:
+    if created and not raw:
+        covers.tell(instance)

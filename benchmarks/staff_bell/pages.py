@@ -12,8 +12,8 @@ from django.conf import settings
 settings.STATIC_ROOT = os.environ["AGDAR_BENCH_STATIC"]
 
 from agdar.wsgi import application  # noqa: E402  # the files are listed when it is made
-from notifications.views import panel  # noqa: E402
+from notifications import panels  # noqa: E402
 
-panel.PANELS.kept = int(os.environ.get("AGDAR_BENCH_PANELS", panel.KEPT))
+panels.PANELS.kept = int(os.environ.get("AGDAR_BENCH_PANELS", panels.KEPT))
 
 __all__ = ["application"]

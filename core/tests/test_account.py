@@ -226,7 +226,7 @@ def test_the_sandbox_and_the_console_are_named_only_where_they_exist(clinic, set
 def test_the_page_one_is_on_is_marked(clinic):
     page = clinic.client(clinic.front_desk).get("/notifications/inbox/").content.decode()
     assert '<a href="/notifications/inbox/" aria-current="page">' in page
-    assert page.count("aria-current") == 3  # side bar, drawer, and the filter of the page itself
+    assert page.count("aria-current") == 2  # side bar, and the filter of the page itself
 
 
 def test_the_search_is_there_for_those_who_may_see_patients(clinic):

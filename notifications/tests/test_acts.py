@@ -398,3 +398,21 @@ def test_undoing_the_reading_does_not_start_what_has_ended_for_good(clinic, me, 
     tab.post("/notifications/undo/", {"token": token}, headers=HX)
     running.refresh_from_db()
     assert running.status == EscalationStatus.STOPPED
+
+
+def test_undoing_does_not_start_what_a_colleague_has_read_meanwhile(clinic, me, tab):
+    row, running = alarm(clinic, me)
+    theirs = critical(clinic.colleague, event=row.event)
+    token = token_in(act(tab, row, "read"))
+    inbox.mark_read(clinic.colleague, theirs.pk)
+    assert said(tab.post("/notifications/undo/", {"token": token}, headers=HX)) == "Undone."
+    running.refresh_from_db()
+    assert running.status == EscalationStatus.STOPPED
+
+
+def test_the_token_of_somebody_else_starts_no_alarm_again(clinic, me, tab):
+    row, running = alarm(clinic, me)
+    token = token_in(act(tab, row, "read"))
+    clinic.client(clinic.colleague).post("/notifications/undo/", {"token": token}, headers=HX)
+    running.refresh_from_db()
+    assert running.status == EscalationStatus.STOPPED

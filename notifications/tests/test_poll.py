@@ -203,7 +203,7 @@ def test_without_a_tag_the_count_is_told(door, tab, tag):
 
 def test_another_address_is_not_looked_at(tab, tag, monkeypatch):
     monkeypatch.setattr(idle, "find", None)
-    assert tab.get("/notifications/bell/list/", headers=HX | {"HX-PTag": tag}).status_code == 200
+    assert tab.get("/notifications/inbox/", headers=HX | {"HX-PTag": tag}).status_code == 200
 
 
 # --- whatever ends a session, or its right to the bell, ends the next poll ---------------------------------------------

@@ -21,11 +21,15 @@ from django_htmx.http import ptag, trigger_client_event
 
 from core.access import Can, get_or_404, require
 from core.context import Shell, bell_tag
+from core.selectors import zone_of
 from notifications import inbox, links
 from notifications.models import BellState
+from notifications.views.days import by_today
 from notifications.views.inbox import opened
 from notifications.views.news import News, news_since
-from notifications.views.panel import panel
+
+# Rows of the panel.
+LATEST = 10
 
 
 class SeeOther(HttpResponseRedirect):
@@ -128,10 +132,11 @@ def _count_response(
 @require_safe
 @cache_control(private=True, no_store=True)
 def bell_list(request: HttpRequest) -> HttpResponse:
-    """The latest ten, for the open panel."""
+    """The latest ten, for the open panel. Asked again while nothing has changed, ``KeptPanelMiddleware`` answers."""
     if not request.htmx:
         return redirect("notifications:inbox")
-    return HttpResponse(panel(request))
+    groups = by_today(inbox.latest(request.user, LATEST), zone_of(request.user))
+    return render(request, "notifications/partials/bell_list.html", {"groups": groups, "is_loaded": True})
 
 
 @require(Can.USE_BELL)

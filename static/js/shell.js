@@ -16,10 +16,18 @@
     });
   });
 
-  // Drawer: a modal <dialog>, which keeps the focus, closes with Esc and gives the focus back.
+  // Drawer: a modal <dialog>, which keeps the focus, closes with Esc and gives the focus back. It shows a copy of the side
+  // bar, made when it is opened first.
+  const fill = (drawer) => {
+    if (drawer.querySelector(".side")) return;
+    const copy = document.createElement("div");
+    copy.className = "side";
+    copy.append(...document.querySelector("aside.side").cloneNode(true).childNodes);
+    drawer.append(copy);
+  };
   all("[data-drawer]").forEach((button) => {
     const drawer = document.getElementById(button.getAttribute("aria-controls"));
-    button.addEventListener("click", () => { drawer.showModal(); button.setAttribute("aria-expanded", "true"); });
+    button.addEventListener("click", () => { fill(drawer); drawer.showModal(); button.setAttribute("aria-expanded", "true"); });
     drawer.addEventListener("close", () => { button.setAttribute("aria-expanded", "false"); button.focus(); });
     drawer.addEventListener("click", (event) => {
       if (event.target === drawer || event.target.closest("[data-drawer-close]")) drawer.close();
