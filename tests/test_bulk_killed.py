@@ -73,7 +73,7 @@ def test_a_killed_worker_leaves_a_send_that_goes_on_and_repeats_nobody(house: Ho
     assert Message.objects.filter(bulk=bulk).values("patient").distinct().count() == PEOPLE
     assert MessageLog.objects.filter(message__bulk=bulk, event="CREATED").count() == PEOPLE
 
-    wait_for(lambda: MessageAttempt.objects.exists(), seconds=60, what="the first are sent")
+    wait_for(MessageAttempt.objects.exists, seconds=60, what="the first are sent")
     bulk.refresh_from_db()
     control.pause(actor=clinic.admin, bulk=bulk)
     time.sleep(2)

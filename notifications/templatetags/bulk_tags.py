@@ -18,7 +18,9 @@ register = template.Library()
 @register.simple_tag
 def bulk_badge(bulk: BulkSend) -> SafeString:
     """The state as a dot with a word."""
-    return format_html('<span class="st {}">{}</span>', STATUS_CLASSES["notifications.BulkSend"][bulk.state], bulk.get_state_display())
+    return format_html(
+        '<span class="st {}">{}</span>', STATUS_CLASSES["notifications.BulkSend"][bulk.state], bulk.get_state_display()
+    )
 
 
 @register.filter
