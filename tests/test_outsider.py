@@ -19,7 +19,7 @@ from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
 from integrations.models import ProviderState
 from notifications import inbox
-from notifications.models import ChatTarget, PushSubscription, SuppressedAddress
+from notifications.models import ChatTarget, MessageExport, PushSubscription, SavedFilter, SuppressedAddress
 from tests import factories
 
 # These name no row of a tenant, or are called by providers and patients who prove themselves otherwise.
@@ -91,6 +91,10 @@ def rows(clinic: Clinic, visit: Appointment) -> dict[str, dict[str, object]]:
     shift = roster.shift_create(actor=clinic.admin, user=clinic.front_desk, location=None, **soon)
     today = timezone.localdate()
     holiday = roster.holiday_create(actor=clinic.admin, name_en="x", name_ar="", first_day=today, last_day=today)
+    kept = SavedFilter.objects.create(tenant=clinic.tenant, owner=clinic.admin, name="x", query={"channel": "SMS"})
+    export = MessageExport.objects.create(
+        tenant=clinic.tenant, user=clinic.admin, format="CSV", language="en", timezone="Asia/Riyadh", status="READY"
+    )
     by_namespace: dict[str, object] = {
         "notifications:push_": browser.pk,
         "notifications:chat_": channel.pk,
@@ -100,6 +104,8 @@ def rows(clinic: Clinic, visit: Appointment) -> dict[str, dict[str, object]]:
         "core:guardian_action": guardianship.pk,
         "core:consent_": SubFile.objects.get(patient=clinic.patient).pk,
         "finance": invoice.pk,
+        "notifications:message_export_": export.pk,
+        "notifications:filter_remove": kept.pk,
         "notifications:message_": message.pk,
         "notifications:operations_": state.pk,
         "notifications:absence_end": absence.pk,
