@@ -111,6 +111,7 @@ NOT_AUDITED: dict[str, str] = {
     "the words of a draft; the trail tells when it is submitted": "notifications:bulk_words",
     "reads what was typed, and changes nothing": """
         core:patient_duplicates notifications:message_counter notifications:template_preview
+        notifications:template_preview_letter
     """,
     "a reader's own bell": """
         notifications:read notifications:unread notifications:read_all notifications:open notifications:archive
