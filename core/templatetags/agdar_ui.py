@@ -278,9 +278,9 @@ def field(bound: BoundField, **attrs: str) -> dict[str, Any]:
 def control(bound: BoundField, **attrs: str) -> SafeString:
     """The control alone, for a layout of its own."""
     widget = bound.field.widget
-    extra = {name.replace("_", "-"): value for name, value in attrs.items()}
+    extra: dict[str, str | bool] = {name.replace("_", "-"): value for name, value in attrs.items()}
     if not isinstance(widget, CheckboxInput | RadioSelect | CheckboxSelectMultiple):
-        extra["class"] = " ".join(filter(None, ("in", widget.attrs.get("class"), extra.get("class"))))
+        extra["class"] = " ".join(filter(None, ("in", widget.attrs.get("class"), attrs.get("class"))))
     return bound.as_widget(attrs=extra)
 
 
@@ -299,4 +299,4 @@ def query(context: dict[str, Any], **changes: object) -> str:
             values.pop(name, None)
         else:
             values[name] = str(value)
-    return values.urlencode()
+    return str(values.urlencode())
