@@ -187,6 +187,9 @@ def _actions(node: ast.AST) -> Iterator[str]:
     values = [keyword.value for keyword in node.keywords if keyword.arg in {"action", "audited_as"}]
     if name in _WRITERS:
         values += node.args
+    if name == "record":
+        # The first argument of ``events.record`` is an event's key.
+        values += node.args[1:]
     for value in values:
         for part in ast.walk(value):
             if isinstance(part, ast.Constant) and isinstance(part.value, str) and _ACTION.fullmatch(part.value):
