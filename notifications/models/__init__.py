@@ -26,11 +26,11 @@ from notifications.models.template import MessageTemplate, TemplateVersion
 __all__ = [
     "Announcement",
     "BellState",
+    "Brand",
+    "BrandLogo",
     "BulkRecipient",
     "BulkRowError",
     "BulkSend",
-    "Brand",
-    "BrandLogo",
     "ChatTarget",
     "ClassRule",
     "DailyCount",
