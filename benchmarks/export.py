@@ -69,7 +69,7 @@ def made(file_format: str, group: seed.Group, query: dict[str, str]) -> tuple[in
             raise RuntimeError(f"the export is {done.status}")
         lines = 0
         for pk in MessageExportPart.objects.filter(export=done).values_list("pk", flat=True):
-            lines += zlib.decompress(MessageExportPart.objects.get(pk=pk).data).count(b"\r\n")
+            lines += zlib.decompress(MessageExportPart.objects.get(pk=pk).data).count(b"\n")
         if file_format == "CSV" and lines != done.rows + 1:
             raise RuntimeError(f"{lines} lines for {done.rows} rows")
         return done.rows, seconds

@@ -133,8 +133,9 @@ def _target(object_type: str, name: str) -> type[Model] | None:
     """The model whose id the value is, or None."""
     column = column_of(object_type, name)
     if isinstance(column, ForeignKey):
-        related: type[Model] = column.related_model
-        return related
+        # "self" while the models are still being loaded, never later.
+        related: Any = column.related_model
+        return related if isinstance(related, type) else None
     bare = name.removesuffix("_id")
     if bare in _PEOPLE:
         return apps.get_model("core.user")

@@ -19,7 +19,7 @@ from core.models import Look, Patient, Role, User
 _FIRST_DAY, _LAST_DAY = dt.date(2000, 1, 1), dt.date(2199, 12, 31)
 
 
-class UserField(forms.ModelChoiceField):  # type: ignore[type-arg]  # as Django's own subclasses are written
+class UserField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes no arguments when it runs
     """Somebody of the clinic group, those who left too: history has their names."""
 
     def __init__(self, **kwargs: Any) -> None:

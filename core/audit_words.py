@@ -175,7 +175,7 @@ FIELDS: dict[str, Promise] = {
     "minutes": _("Minutes"),
     "mrn": _("File number"),
     "patient": _("Patient"),
-    "people": _("People told"),
+    "people": _("People"),
     "provider": _("Provider"),
     "rate": _("Messages per second"),
     "reason": _("Reason"),
@@ -238,13 +238,17 @@ def field_label(object_type: str, name: str) -> str:
     return str(FIELDS.get(bare) or capfirst(bare.replace("_", " ")))
 
 
+# Values that services record under a shorter name than their column's.
+_ALIASES = {"class": "message_class"}
+
+
 def column_of(object_type: str, name: str) -> Field[Any, Any] | None:
     """The column that a recorded value came from, or None: values are recorded under names that are no column, too."""
     try:
         model = apps.get_model(object_type)
     except (LookupError, ValueError):
         return None
-    for candidate in (name, name.removesuffix("_id")):
+    for candidate in (_ALIASES.get(name, name), name.removesuffix("_id")):
         try:
             column = model._meta.get_field(candidate)
         except FieldDoesNotExist:

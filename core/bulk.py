@@ -109,9 +109,11 @@ def _as_json(value: Any) -> str | None:
     if value is None:
         return None
     # Most are empty, and there are two in every message.
-    return json.dumps(value, default=str) if value or type(value) not in _EMPTY else _EMPTY[type(value)]
+    return _encode(value) if value or type(value) not in _EMPTY else _EMPTY[type(value)]
 
 
+# ``json.dumps`` with an argument makes an encoder for every call.
+_encode = json.JSONEncoder(default=str).encode
 _EMPTY: dict[type, str] = {dict: "{}", list: "[]"}
 
 

@@ -34,7 +34,7 @@ def csv_lines(rows: Iterable[Sequence[object]], *, lines: int = 500) -> Iterator
     writer = csv.writer(_Line())
     piece = [_BYTE_ORDER_MARK]
     for row in rows:
-        piece.append(writer.writerow([harmless(value) for value in row]))
+        piece.append(writer.writerow([harmless(value) for value in row]))  # what ``write`` returns
         if len(piece) >= lines:
             yield "".join(piece)
             piece = []

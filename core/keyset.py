@@ -49,6 +49,10 @@ class Place:
     def older(self, by: str) -> Q:
         return Q(**{f"{by}__lte": self.at}) & (Q(**{f"{by}__lt": self.at}) | Q(pk__lt=self.pk))
 
+    def down_to(self, by: str) -> Q:
+        """The row itself and all above it."""
+        return Q(**{f"{by}__gte": self.at}) & (Q(**{f"{by}__gt": self.at}) | Q(pk__gte=self.pk))
+
     def newer(self, by: str) -> Q:
         return Q(**{f"{by}__gte": self.at}) & (Q(**{f"{by}__gt": self.at}) | Q(pk__gt=self.pk))
 

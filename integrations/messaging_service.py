@@ -333,7 +333,8 @@ class MessagingService:
         decimal. The same numbers as the dashboard's.
         """
         with tenant_scope(tenant_id):
-            found = analytics.totals(analytics.last_days(days))
+            book = analytics.open_book()
+            found = analytics.totals(analytics.last_days(days, book), book)
         return {
             "total": found.all.messages,
             "by_channel": {channel: counts.messages for channel, counts in found.by_channel.items()},

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Model
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
-from core import audit
+from core import audit, looks
+from core.models import Look
 from notifications.models import (
     InboundMessage,
     Message,
@@ -62,6 +66,13 @@ class MessageAdmin(ReadOnlyAdmin):
     list_select_related = ("patient", "user")
     date_hierarchy = "created_at"
     inlines = (MessageLogInline,)
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Support reads what was written to a patient, and the clinic sees that it did."""
+        message = self.get_object(request, unquote(object_id))
+        if message is not None:
+            looks.record_look(user=request.user, message=message, page=Look.Page.SUPPORT)
+        return super().change_view(request, object_id, *args, **kwargs)
 
 
 @admin.register(MessageLog)

@@ -7,33 +7,50 @@ sum is exact). Everything is the open tenant's. Reads only.
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.conf import settings
+from django.db.models import Count, Exists, Subquery, Sum
 from django.utils import timezone
 
+from core.models import Location
 from core.selectors import zone_of_tenant
 from notifications import rollup_sources, rollups
-from notifications.models import DailyCount, Dimension, RollupState, SuppressedAddress
+from notifications.models import DailyCount, Dimension, RollupMark, RollupState, SuppressedAddress
 from notifications.rollup_sources import ANSWERED, MEASURES, Counts, Span
 from notifications.states import Reason
 
 _DAY = dt.timedelta(days=1)
-# The providers' answer to a call counts as slow from here on the report's scale.
-PERCENTILES = (50, 95)
 
 
-def today() -> dt.date:
-    """The tenant's local day."""
-    return timezone.now().astimezone(zone_of_tenant()).date()
+@dataclass(frozen=True, slots=True)
+class Book:
+    """How far the open tenant's days are kept, by which clock. Opened once a page and handed on."""
+
+    zone: zoneinfo.ZoneInfo
+    # None: no day is kept by this clock.
+    state: RollupState | None
+    has_marks: bool
 
 
-def last_days(days: int) -> Span:
+def open_book() -> Book:
+    """One query, or two before any day is kept."""
+    places = Location.objects.order_by("pk").values("timezone")[:1]
+    state = RollupState.objects.annotate(clock=Subquery(places), has_marks=Exists(RollupMark.objects.all())).first()
+    if state is None:
+        return Book(zone_of_tenant(), None, has_marks=False)
+    zone = zoneinfo.ZoneInfo(state.clock or settings.TIME_ZONE)
+    is_kept = state.closed_through is not None and state.zone == zone.key
+    return Book(zone, state if is_kept else None, has_marks=state.has_marks)
+
+
+def last_days(days: int, book: Book | None = None) -> Span:
     """Today and the days before it, ``days`` altogether."""
-    zone = zone_of_tenant()
+    zone = book.zone if book is not None else zone_of_tenant()
     last = timezone.now().astimezone(zone).date()
     return Span(last - (days - 1) * _DAY, last, zone)
 
@@ -45,38 +62,36 @@ def before(span: Span) -> Span:
 
 
 def groups(
-    span: Span, dimensions: Collection[Dimension], by: Sequence[str] = ("dimension", "key", "channel")
+    span: Span,
+    dimensions: Collection[Dimension],
+    by: Sequence[str] = ("dimension", "key", "channel"),
+    book: Book | None = None,
 ) -> dict[tuple[Any, ...], Counts]:
-    """The counts of those days, by fields of ``Key``. Three queries, and one for each source of what is live."""
+    """The counts of those days, by fields of ``Key``. One query for what is kept, one for each source of what is live."""
     found: dict[tuple[Any, ...], Counts] = defaultdict(Counts)
-    live = _live_days(span)
+    live = _live_days(span, book or open_book())
     kept = DailyCount.objects.filter(
         dimension__in=[one.value for one in dimensions], day__gte=span.first, day__lte=span.last
     ).exclude(day__in=live)
     sums = {f"sum_{name}": Sum(name) for name in MEASURES}
-    for row in kept.order_by().values_list(*by).annotate(**sums):
-        found[row[: len(by)]].add(Counts(*row[len(by) :]))
+    if len(live) <= (span.last - span.first).days:
+        for row in kept.order_by().values_list(*by).annotate(**sums):
+            found[row[: len(by)]].add(Counts(*row[len(by) :]))
     for part in rollups.spans_of(live, span.zone):
         for key, counts in rollup_sources.count(part, dimensions).items():
             found[tuple(getattr(key, name) for name in by)].add(counts)
     return dict(found)
 
 
-def _live_days(span: Span) -> list[dt.date]:
+def _live_days(span: Span, book: Book) -> list[dt.date]:
     """The days of the span that are not kept, or have a mark. None of them lies ahead: nothing has happened there."""
-    state = RollupState.objects.first()
     last = min(span.last, timezone.now().astimezone(span.zone).date())
-    if state is None or state.closed_through is None or state.zone != span.zone.key:
-        first, marked = span.first, set()
-        moment = rollup_sources.first_moment()
-        if moment is None:
-            return []
-        first = max(first, moment.astimezone(span.zone).date())
-    else:
-        first = max(span.first, state.closed_through + _DAY)
-        marked = {day for day in rollups.marked_days(state) if span.first <= day <= last}
-    days = (last - first).days + 1
-    return sorted(marked | {first + n * _DAY for n in range(days)})
+    first, marked = span.first, set()
+    if book.state is not None and book.state.closed_through is not None and span.zone == book.zone:
+        first = max(first, book.state.closed_through + _DAY)
+        marked = rollups.marked_days(book.state) if book.has_marks else set()
+    unkept = {first + n * _DAY for n in range((last - first).days + 1)}
+    return sorted(unkept | {day for day in marked if span.first <= day <= last})
 
 
 # --- totals ----------------------------------------------------------------------------------------------------------
@@ -105,8 +120,8 @@ def share(part: int, whole: int) -> float:
     return round(part / whole * 100, 1) if whole else 0.0
 
 
-def totals(span: Span) -> Totals:
-    return _totals(groups(span, [Dimension.STATUS]))
+def totals(span: Span, book: Book | None = None) -> Totals:
+    return _totals(groups(span, [Dimension.STATUS], book=book))
 
 
 def _totals(found: dict[tuple[Any, ...], Counts]) -> Totals:
@@ -154,22 +169,22 @@ def _end_of(day: dt.date, unit: str) -> dt.date:
             return day
 
 
-def series(span: Span, unit: str = "day") -> list[Step]:
+def series(span: Span, unit: str = "day", book: Book | None = None) -> list[Step]:
     """Messages by day, week or month, and by channel."""
     made = steps(span, unit)
     at = {step.first + n * _DAY: step for step in made for n in range((step.last - step.first).days + 1)}
-    for (day, channel), counts in groups(span, [Dimension.STATUS], by=("day", "channel")).items():
+    for (day, channel), counts in groups(span, [Dimension.STATUS], by=("day", "channel"), book=book).items():
         step = at[day]
         step.all.add(counts)
         step.by_channel[channel].add(counts)
     return made
 
 
-def totals_by_day(span: Span) -> dict[dt.date, Totals]:
+def totals_by_day(span: Span, book: Book | None = None) -> dict[dt.date, Totals]:
     """One query for the totals of each day: what the dashboard needs of two weeks."""
     made: dict[dt.date, Totals] = defaultdict(Totals)
     for (day, dimension, status, channel), counts in groups(
-        span, [Dimension.STATUS], by=("day", "dimension", "key", "channel")
+        span, [Dimension.STATUS], by=("day", "dimension", "key", "channel"), book=book
     ).items():
         one = made[day]
         assert dimension == Dimension.STATUS
@@ -269,9 +284,9 @@ class Report:
     opt_outs: dict[str, int]
 
 
-def report(span: Span, dimensions: Collection[Dimension] = tuple(Dimension)) -> Report:
+def report(span: Span, dimensions: Collection[Dimension] = tuple(Dimension), book: Book | None = None) -> Report:
     """One pass over the kept numbers of the span, and today live. What is not asked for stays empty."""
-    found = groups(span, dimensions, by=("dimension", "key", "channel", "currency", "bucket"))
+    found = groups(span, dimensions, by=("dimension", "key", "channel", "currency", "bucket"), book=book)
     plain: dict[tuple[Any, ...], Counts] = defaultdict(Counts)
     costs: dict[str, dict[str, dict[str, Counts]]] = {}
     for (dimension, key, channel, currency, _bucket), counts in found.items():

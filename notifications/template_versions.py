@@ -1,4 +1,4 @@
-"""The life of a template and of its versions: the one writer of both.
+"""The life of a template's versions: written, reviewed, published, brought back. Beside it: ``template_upkeep``.
 
 Words go out only after a second person has looked at them: nobody who has typed in a version may publish it. Words that
 were published once were looked at then, so going back to them needs no second look. Every act takes the template's row
@@ -17,7 +17,6 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from core import audit
 from core.access import Can
@@ -25,7 +24,7 @@ from core.errors import DomainError
 from core.models import User
 from core.permissions import NotAllowed, demand
 from notifications import template_checks, template_context
-from notifications.models import Message, MessageTemplate, TemplateVersion
+from notifications.models import MessageTemplate, TemplateVersion
 from notifications.models.template import OPEN, TEXTS
 from notifications.template_checks import Finding
 
@@ -71,7 +70,7 @@ def _create(
         raise NotAllowed
     fields: dict[str, Any] = {
         "tenant_id": actor.tenant_id,
-        "name": _tidy_name(name),
+        "name": tidy_name(name),
         "channel": channel,
         "notification_type": notification_type,
         "version": 0,
@@ -85,8 +84,26 @@ def _create(
         # Somebody has taken the code in the same moment.
         template = MessageTemplate.objects.create(code=f"{code}-{uuid.uuid4().hex[:8]}", **fields)
     version = _begin(actor, template, words, variables, typed_by)
-    _record(actor, "template.created", template, after={"channel": channel, "type": notification_type})
+    record(actor, "template.created", template, after={"channel": channel, "type": notification_type})
     return version
+
+
+@transaction.atomic
+def duplicate(*, actor: User, template: MessageTemplate) -> TemplateVersion:
+    """A template of the clinic's own with the same words, as a draft. Placeholders of an event have to be replaced."""
+    demand(actor, Can.MANAGE_TEMPLATES, template)
+    source = TemplateVersion.objects.filter(template=template, state=S.PUBLISHED).first() or open_version(template)
+    if source is None:
+        raise DomainError(_("There are no words to copy."), code="no_words")
+    return _create(
+        actor=actor,
+        name=(_("Copy of %(name)s") % {"name": template.name})[:_MAX_NAME],
+        channel=template.channel,
+        notification_type=template.notification_type,
+        words={name: getattr(source, name) for name in TEXTS},
+        variables=[] if is_of_event(template) else template_context.own_names(source.variables),
+        typed_by=() if source.was_sent else source.editors,
+    )
 
 
 @transaction.atomic
@@ -97,7 +114,7 @@ def save_draft(
 
     ``revision`` is that of the draft the author began from, 0 for none. Refused when another one was saved meanwhile.
     """
-    _locked(actor, template)
+    locked(actor, template)
     version = open_version(template)
     if version is None:
         if revision:
@@ -123,7 +140,7 @@ def save_draft(
 @transaction.atomic
 def begin_from(*, actor: User, version: TemplateVersion) -> TemplateVersion:
     """A new draft with the words of any version."""
-    template = _locked(actor, version.template)
+    template = locked(actor, version.template)
     if open_version(template) is not None:
         raise DomainError(_("A draft is open already. Finish or discard it first."), code="draft_open")
     words = {name: getattr(version, name) for name in TEXTS}
@@ -135,9 +152,9 @@ def begin_from(*, actor: User, version: TemplateVersion) -> TemplateVersion:
 @transaction.atomic
 def discard(*, actor: User, version: TemplateVersion) -> None:
     """The draft is given up; it stays in the history."""
-    template = _locked(actor, version.template)
+    template = locked(actor, version.template)
     _move(version, S.WITHDRAWN, only_from=S.DRAFT, decided_at=timezone.now())
-    _record(actor, "template.draft_discarded", template, after={"version": version.number})
+    record(actor, "template.draft_discarded", template, after={"version": version.number})
 
 
 # --- review ----------------------------------------------------------------------------------------------------------
@@ -146,27 +163,27 @@ def discard(*, actor: User, version: TemplateVersion) -> None:
 @transaction.atomic
 def submit(*, actor: User, version: TemplateVersion, revision: int, note: str = "") -> None:
     """Asks a second person. Refused while anything forbids publishing; ``NotPublishable`` lists all of it."""
-    template = _locked(actor, version.template)
+    template = locked(actor, version.template)
     fresh = _seen(version, revision)
     _demand_publishable(template, fresh)
     if _words_of(fresh) == _words_of(template) and template.version:
         raise DomainError(_("These are the words that are sent already."), code="nothing_new")
     _move(version, S.IN_REVIEW, only_from=S.DRAFT, submitted_at=timezone.now(), note=note.strip()[:300])
-    _record(actor, "template.submitted", template, after={"version": version.number})
+    record(actor, "template.submitted", template, after={"version": version.number})
 
 
 @transaction.atomic
 def take_back(*, actor: User, version: TemplateVersion) -> None:
     """Back to a draft, to go on writing."""
-    template = _locked(actor, version.template)
+    template = locked(actor, version.template)
     _move(version, S.DRAFT, only_from=S.IN_REVIEW, submitted_at=None)
-    _record(actor, "template.taken_back", template, after={"version": version.number})
+    record(actor, "template.taken_back", template, after={"version": version.number})
 
 
 @transaction.atomic
 def publish(*, actor: User, version: TemplateVersion, revision: int) -> None:
     """The second person says yes: from now on these words are sent."""
-    template = _locked(actor, version.template)
+    template = locked(actor, version.template)
     fresh = _seen(version, revision)
     _demand_second_person(actor, fresh)
     _demand_publishable(template, fresh)
@@ -177,7 +194,7 @@ def publish(*, actor: User, version: TemplateVersion, revision: int) -> None:
 @transaction.atomic
 def reject(*, actor: User, version: TemplateVersion, revision: int, note: str) -> None:
     """The second person says no, and why."""
-    template = _locked(actor, version.template)
+    template = locked(actor, version.template)
     fresh = _seen(version, revision)
     _demand_second_person(actor, fresh)
     if not note.strip():
@@ -190,18 +207,18 @@ def reject(*, actor: User, version: TemplateVersion, revision: int, note: str) -
         review_note=note.strip()[:300],
         decided_at=timezone.now(),
     )
-    _record(actor, "template.rejected", template, after={"version": version.number})
+    record(actor, "template.rejected", template, after={"version": version.number})
 
 
 @transaction.atomic
 def roll_back(*, actor: User, version: TemplateVersion) -> TemplateVersion:
     """The words of an earlier published version go out again, as a new version. They were reviewed when they first did."""
-    template = _locked(actor, version.template)
+    template = locked(actor, version.template)
     version.refresh_from_db()
     if version.state != S.SUPERSEDED:
         raise DomainError(_("Only words that were sent before can be brought back."), code="never_sent")
     if template.archived_at is not None:
-        raise _archived()
+        raise archived_refusal()
     fresh = TemplateVersion(
         tenant_id=template.tenant_id,
         template=template,
@@ -220,92 +237,6 @@ def roll_back(*, actor: User, version: TemplateVersion) -> TemplateVersion:
     return fresh
 
 
-# --- the template itself ---------------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def rename(*, actor: User, template: MessageTemplate, name: str) -> None:
-    """The name is for staff only, so it needs no review."""
-    row = _locked(actor, template)
-    name = _tidy_name(name)
-    if name == row.name:
-        return
-    _record(actor, "template.renamed", row, before={"name": row.name}, after={"name": name})
-    row.name = name
-    row.save(update_fields=["name", "updated_at"])
-    template.name = name
-
-
-@transaction.atomic
-def set_active(*, actor: User, template: MessageTemplate, is_active: bool) -> None:
-    """Switched off, nothing is sent with it: its messages are refused with a reason, or go over the next channel."""
-    row = _locked(actor, template)
-    if row.is_active == is_active:
-        return
-    if is_active and row.archived_at is not None:
-        raise _archived()
-    if is_active and not row.version:
-        raise DomainError(_("Publish the words first."), code="unpublished")
-    _record(actor, "template.toggled", row, before={"is_active": row.is_active}, after={"is_active": is_active})
-    row.is_active = is_active
-    row.save(update_fields=["is_active", "updated_at"])
-
-
-@transaction.atomic
-def archive(*, actor: User, template: MessageTemplate) -> None:
-    """Out of the lists, and nothing is sent with it; its messages keep their history."""
-    row = _locked(actor, template)
-    _refuse_for_an_event(row)
-    if row.archived_at is not None:
-        return
-    version = open_version(row)
-    if version is not None:
-        raise DomainError(_("A draft is open already. Finish or discard it first."), code="draft_open")
-    row.archived_at, row.is_active = timezone.now(), False
-    row.save(update_fields=["archived_at", "is_active", "updated_at"])
-    _record(actor, "template.archived", row)
-
-
-@transaction.atomic
-def restore(*, actor: User, template: MessageTemplate) -> None:
-    """Back in the lists, switched off until somebody switches it on."""
-    row = _locked(actor, template)
-    if row.archived_at is None:
-        return
-    row.archived_at = None
-    row.save(update_fields=["archived_at", "updated_at"])
-    _record(actor, "template.restored", row)
-
-
-@transaction.atomic
-def delete(*, actor: User, template: MessageTemplate) -> None:
-    """Only what was never used: everything else has a history that needs its words."""
-    row = _locked(actor, template)
-    refusal = deletion_refusal(row)
-    if refusal:
-        raise DomainError(refusal, code="in_use")
-    _record(actor, "template.deleted", row, before={"code": row.code, "channel": row.channel})
-    row.delete()
-
-
-@transaction.atomic
-def duplicate(*, actor: User, template: MessageTemplate) -> TemplateVersion:
-    """A template of the clinic's own with the same words, as a draft. Placeholders of an event have to be replaced."""
-    demand(actor, Can.MANAGE_TEMPLATES, template)
-    source = TemplateVersion.objects.filter(template=template, state=S.PUBLISHED).first() or open_version(template)
-    if source is None:
-        raise DomainError(_("There are no words to copy."), code="no_words")
-    return _create(
-        actor=actor,
-        name=(_("Copy of %(name)s") % {"name": template.name})[:_MAX_NAME],
-        channel=template.channel,
-        notification_type=template.notification_type,
-        words={name: getattr(source, name) for name in TEXTS},
-        variables=[] if is_of_event(template) else template_context.own_names(source.variables),
-        typed_by=() if source.was_sent else source.editors,
-    )
-
-
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -319,20 +250,6 @@ def open_version(template: MessageTemplate) -> TemplateVersion | None:
     return TemplateVersion.objects.filter(template=template, state__in=OPEN).first()
 
 
-def deletion_refusal(template: MessageTemplate) -> str:
-    """Why it may not be deleted; empty when it may."""
-    if is_of_event(template):
-        return _("The system sends this message by itself. Switch it off instead.")
-    used = Message.objects.filter(template=template)[:1000].count()
-    if used:
-        return ngettext(
-            "%(count)d message was sent with it. Archive it instead.",
-            "%(count)d messages were sent with it. Archive it instead.",
-            used,
-        ) % {"count": used}
-    return ""
-
-
 def may_review(actor: User, version: TemplateVersion) -> bool:
     """Another person than those who have typed in it."""
     return str(actor.pk) not in {*version.editors, str(version.author_id)}
@@ -341,7 +258,7 @@ def may_review(actor: User, version: TemplateVersion) -> bool:
 # --- steps -----------------------------------------------------------------------------------------------------------
 
 
-def _locked(actor: User, template: MessageTemplate) -> MessageTemplate:
+def locked(actor: User, template: MessageTemplate) -> MessageTemplate:
     """The template's row, which every act takes first. Raises ``NotAllowed`` for the wrong person."""
     demand(actor, Can.MANAGE_TEMPLATES, template)
     return MessageTemplate.objects.select_for_update().get(pk=template.pk)
@@ -355,7 +272,7 @@ def _begin(
     typed_by: Sequence[str] = (),
 ) -> TemplateVersion:
     if template.archived_at is not None:
-        raise _archived()
+        raise archived_refusal()
     return TemplateVersion.objects.create(
         tenant_id=template.tenant_id,
         template=template,
@@ -406,7 +323,7 @@ def _put_out(
     """Replaces the published words by these."""
     before = template.version
     if template.archived_at is not None:
-        raise _archived()
+        raise archived_refusal()
     TemplateVersion.objects.filter(template=template, state=S.PUBLISHED).update(
         state=S.SUPERSEDED, updated_at=timezone.now()
     )
@@ -417,7 +334,7 @@ def _put_out(
     template.is_active = template.is_active or not before
     template.version = version.number
     template.save(update_fields=[*version.words(), "version", "is_active", "updated_at"])
-    _record(
+    record(
         actor,
         "template.rolled_back" if version.restores else "template.published",
         template,
@@ -444,22 +361,17 @@ def _demand_publishable(template: MessageTemplate, words: TemplateVersion) -> No
         raise NotPublishable(findings)
 
 
-def _refuse_for_an_event(template: MessageTemplate) -> None:
-    if is_of_event(template):
-        raise DomainError(_("The system sends this message by itself. Switch it off instead."), code="of_event")
-
-
 def _changed() -> DomainError:
     return DomainError(
         _("Somebody has changed this draft meanwhile. Look at it again before you go on."), code="changed_meanwhile"
     )
 
 
-def _archived() -> DomainError:
+def archived_refusal() -> DomainError:
     return DomainError(_("This template is archived. Restore it first."), code="archived")
 
 
-def _tidy_name(name: str) -> str:
+def tidy_name(name: str) -> str:
     tidied = " ".join(name.split())
     if not tidied:
         raise DomainError(_("Give it a name."), code="name_missing")
@@ -478,7 +390,7 @@ def _free_code(name: str, channel: str) -> str:
     return code
 
 
-def _record(
+def record(
     actor: User,
     action: str,
     template: MessageTemplate,

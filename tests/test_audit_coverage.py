@@ -111,6 +111,7 @@ NOT_AUDITED: dict[str, str] = {
     "the words of a draft; the trail tells when it is submitted": "notifications:bulk_words",
     "reads what was typed, and changes nothing": """
         core:patient_duplicates notifications:message_counter notifications:template_preview
+        notifications:template_preview_letter
     """,
     "a reader's own bell": """
         notifications:read notifications:unread notifications:read_all notifications:open notifications:archive
@@ -186,6 +187,9 @@ def _actions(node: ast.AST) -> Iterator[str]:
     values = [keyword.value for keyword in node.keywords if keyword.arg in {"action", "audited_as"}]
     if name in _WRITERS:
         values += node.args
+    if name == "record":
+        # The first argument of ``events.record`` is an event's key.
+        values += node.args[1:]
     for value in values:
         for part in ast.walk(value):
             if isinstance(part, ast.Constant) and isinstance(part.value, str) and _ACTION.fullmatch(part.value):

@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from appointments import selectors
+from core import places, tenant_settings
 from core.models import Patient
 from core.views.reader import reader_of
 from notifications.gate import preference_of
@@ -30,6 +31,9 @@ def hints_for(typed: dict[str, Any] | QueryDict) -> dict[str, Any]:
     }
     if patient is not None:
         context.update(_who_is_told(patient))
+    if day is not None and location is not None and location.opening_hours:
+        context["has_hours"] = True
+        context["hours"] = places.hours_on(location, day, tenant_settings.of(location.tenant_id))
     if provider is not None and day is not None and location is not None:
         context["is_past_day"] = day < timezone.localdate(timezone=location.zone)
         start, end = selectors.day_bounds(day, location.zone)

@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('message', models.UUIDField(null=True, verbose_name='message')),
-                ('page', models.CharField(choices=[('message', "The message's page"), ('messages', 'The list of messages of one patient'), ('patient', "The patient's file"), ('appointment', "The visit's page"), ('send', 'The form for writing to the patient'), ('receipts', 'The raw reports of the provider'), ('preview', "A preview with the patient's data")], max_length=12, verbose_name='page')),
+                ('page', models.CharField(choices=[('message', "The message's page"), ('messages', 'The list of messages of one patient'), ('patient', "The patient's file"), ('appointment', "The visit's page"), ('send', 'The form for writing to the patient'), ('receipts', 'The raw reports of the provider'), ('preview', "A preview with the patient's data"), ('support', 'The support console')], max_length=12, verbose_name='page')),
                 ('seen_at', models.DateTimeField(verbose_name='time')),
                 ('patient', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='core.patient')),
                 ('tenant', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.tenant')),

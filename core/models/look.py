@@ -28,6 +28,7 @@ class Look(TenantModel):
         SEND = "send", _("The form for writing to the patient")
         RECEIPTS = "receipts", _("The raw reports of the provider")
         PREVIEW = "preview", _("A preview with the patient's data")
+        SUPPORT = "support", _("The support console")
 
     # Both are found by the indexes below, which begin with the tenant.
     user = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+", db_index=False)

@@ -99,7 +99,6 @@ EVENT_ICONS = (
     ("results.", "flask"),
     ("message.", "message-circle"),
     ("staff.announcement", "speakerphone"),
-    ("staff.cover", "user-check"),
 )
 
 _CURRENCIES = {"SAR": _("SAR")}
@@ -300,5 +299,4 @@ def query(context: dict[str, Any], **changes: object) -> str:
             values.pop(name, None)
         else:
             values[name] = str(value)
-    text: str = values.urlencode()
-    return text
+    return str(values.urlencode())

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from conftest import Clinic
 from core import audit, looks
+from core.audit_diff import changes_of
 from core.models import AuditEvent, Look, Patient
 from tests import factories
 
@@ -84,6 +85,20 @@ def test_the_rule_is_back_after_a_test_that_empties_the_tables(clinic: Clinic) -
     audit.record(tenant_id=clinic.tenant.pk, actor=None, action="user.created")
     with pytest.raises(IntegrityError, match="append-only"):
         AuditEvent.objects.all().delete()
+
+
+def test_the_trail_keeps_no_words_whoever_calls(clinic: Clinic) -> None:
+    row = audit.record(
+        tenant_id=clinic.tenant.pk,
+        actor=clinic.admin,
+        action="template.renamed",
+        before={"body_en": "old", "phone": "", "name": "Reminder"},
+        after={"body_en": "new", "phone": "+966501234567", "name": "Reminder, short"},
+    )
+    assert row.before == {"body_en": audit.WITHHELD, "phone": "", "name": "Reminder"}
+    assert row.after == {"body_en": audit.WITHHELD, "phone": audit.WITHHELD, "name": "Reminder, short"}
+    changes = [(change.before, change.after) for change in changes_of(row, {})]
+    assert changes == [("(not kept)", "(not kept)"), ("—", "(not kept)"), ("Reminder", "Reminder, short")]
 
 
 # --- The log of looks -----------------------------------------------------------------------------------------------

@@ -239,6 +239,18 @@ def test_a_location_out_of_use_is_not_offered_for_new_visits(clinic: Clinic, adm
     assert option in admin.get(book).content.decode()
 
 
+def test_whoever_books_sees_when_the_location_is_open(clinic: Clinic) -> None:
+    clinic.location.opening_hours = [["09:00", "17:00"]] * 5 + [None, None]
+    clinic.location.save(update_fields=["opening_hours"])
+
+    def hints(day: str) -> str:
+        desk = clinic.client(clinic.front_desk)
+        return desk.get(reverse("appointments:create"), {"location": clinic.location.pk, "date": day}).content.decode()
+
+    assert "09:00–17:00" in hints("2027-02-01")
+    assert "The location is closed that day." in hints("2027-02-06")
+
+
 def test_the_last_location_stays_in_use(clinic: Clinic, admin: Client) -> None:
     admin.post(reverse("core:settings_location_action", args=[clinic.location.pk, "deactivate"]))
     clinic.location.refresh_from_db()

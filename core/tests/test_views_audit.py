@@ -13,7 +13,7 @@ from django.utils import timezone, translation
 
 from conftest import Clinic
 from core import audit, looks
-from core.models import AuditEvent, Look
+from core.models import AuditEvent, Look, User
 from core.tenancy import tenant_scope
 from notifications.models import Message, NotificationPreference
 from tests import factories
@@ -244,6 +244,18 @@ def test_the_log_of_looks_costs_the_same_however_long(clinic: Clinic, django_ass
     # session and user, people of the filter, looks, patients
     with django_assert_num_queries(4):
         client.get(LOOKS)
+
+
+def test_support_that_reads_a_message_in_the_console_is_in_the_log(clinic: Clinic) -> None:
+    message = written(clinic, "Your visit is tomorrow")
+    support = User.accounts.create_superuser("support@agdar.example", "long enough to be one")
+    client = clinic.client(support)
+    assert client.get(f"/admin/notifications/message/{message.pk}/change/").status_code == 200
+    look = Look.objects.get()
+    assert (look.user, look.message, look.page) == (support, message.pk, Look.Page.SUPPORT)
+    page = text(clinic.client(clinic.admin).get(LOOKS))
+    assert f"/notifications/messages/{message.pk}/" in page
+    assert "Support" in page
 
 
 # --- The patient's own messages -------------------------------------------------------------------------------------

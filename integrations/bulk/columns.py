@@ -75,6 +75,12 @@ class Columns:
     language: int | None
     others: dict[str, int]
 
+    @property
+    def places(self) -> list[int]:
+        """Of file number, phone, email, name and language; -1, which is a row's end, where there is no such column."""
+        known = (self.mrn, self.phone, self.email, self.name, self.language)
+        return [-1 if place is None else place for place in known]
+
     def header(self, place: int | None) -> str:
         return self.headers[place][:80] if place is not None else ""
 

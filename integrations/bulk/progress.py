@@ -155,9 +155,12 @@ def reasons(bulk: BulkSend) -> list[tuple[str, Any, int]]:
 
 
 def missed_patients(bulk: BulkSend, reason: str = "") -> list[uuid.UUID]:
-    """For sending to them again."""
+    """For sending to them again. Who may have got it, for all we know, only when they are asked for."""
+    messages = unsent(bulk, reason)
+    if reason != Status.UNCONFIRMED:
+        messages = messages.exclude(status=Status.UNCONFIRMED)
     ids = list(left_out(bulk, reason).values_list("patient_id", flat=True))
-    return ids + list(unsent(bulk, reason).values_list("patient_id", flat=True))
+    return ids + list(messages.values_list("patient_id", flat=True))
 
 
 def _of_recipient(row: BulkRecipient) -> Missed:

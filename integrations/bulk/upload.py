@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import re
 import uuid
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -142,12 +141,11 @@ def _take(state: _State, chunk: Sequence[tuple[int, reading.Row]]) -> None:
 
 def _line(state: _State, row: int, cells: reading.Row) -> _Line | None:
     """The row, or None with its problem noted."""
-    cols, width = state.cols, len(cells)
-
-    def cell(place: int | None) -> str:
-        return cells[place] if place is not None and place < width else ""
-
-    mrn, typed, email = cell(cols.mrn), cell(cols.phone), cell(cols.email)
+    cols = state.cols
+    # Rows may be shorter than the header. The last one, empty, stands for the columns that are not there.
+    width = len(cols.headers)
+    cells = [*cells[:width], *[""] * (width + 1 - len(cells[:width]))]
+    mrn, typed, email, name, language = [cells[place] for place in cols.places]
     if not mrn.isascii():
         mrn = western_digits(mrn)
     number = ""
@@ -162,18 +160,18 @@ def _line(state: _State, row: int, cells: reading.Row) -> _Line | None:
     if not (mrn or number or email):
         _problem(state, row, "", RowProblem.NOTHING_TO_FIND)
         return None
-    if cell(cols.language).casefold() not in _LANGUAGES:
+    if language and language.casefold() not in _LANGUAGES:
         _problem(state, row, cols.header(cols.language), RowProblem.LANGUAGE_UNKNOWN)
         return None
     values = {}
-    for name, place in cols.others.items():
-        text = cell(place)
+    for placeholder, place in cols.others.items():
+        text = cells[place]
         if len(text) > LONGEST:
             _problem(state, row, cols.header(place), RowProblem.VALUE_LONG)
             return None
         if text:
-            values[name] = text
-    return _Line(row, mrn, number, email.casefold(), cell(cols.name), values)
+            values[placeholder] = text
+    return _Line(row, mrn, number, email.casefold(), name, values)
 
 
 def _problem(state: _State, row: int, column: str, problem: RowProblem, other: int | None = None) -> None:
@@ -206,61 +204,70 @@ def _is_email(text: str) -> bool:
 
 # --- who it is -------------------------------------------------------------------------------------------------------
 
-# id, name in English, name in Arabic
-_Who = tuple[uuid.UUID, str, str]
-
 
 def _found(state: _State, lines: Sequence[_Line]) -> Iterator[tuple[_Line, uuid.UUID]]:
-    """The patients of the lines; what finds none, several, or one again is noted as a problem. Four queries."""
+    """The patients of the lines; what finds none, several, or one again is noted as a problem. Five queries at most."""
     cols = state.cols
     by_mrn = _patients_by("mrn", {line.mrn for line in lines if line.mrn})
     rest = [line for line in lines if not line.mrn]
     by_phone = _patients_by("phone", {line.phone for line in rest if line.phone}, with_guardians=True)
     by_email = _patients_by("email", {line.email for line in rest if line.email and not line.phone})
+    several = [people for found in (by_phone, by_email) for people in found.values() if len(people) > 1]
+    names = _names(several)
     for line in lines:
         if line.mrn:
-            people, column, missing = by_mrn.get(line.mrn, []), cols.mrn, RowProblem.FILE_NUMBER_UNKNOWN
+            people, column, missing = by_mrn.get(line.mrn, ()), cols.mrn, RowProblem.FILE_NUMBER_UNKNOWN
         elif line.phone:
-            people, column, missing = by_phone.get(line.phone, []), cols.phone, RowProblem.PERSON_UNKNOWN
+            people, column, missing = by_phone.get(line.phone, ()), cols.phone, RowProblem.PERSON_UNKNOWN
         else:
-            people, column, missing = by_email.get(line.email, []), cols.email, RowProblem.PERSON_UNKNOWN
+            people, column, missing = by_email.get(line.email, ()), cols.email, RowProblem.PERSON_UNKNOWN
         if len(people) > 1 and line.name:
-            people = [one for one in people if _is_name_of(line.name, one)] or people
+            people = [one for one in people if _is_name_of(line.name, names[one])] or people
         if not people:
             _problem(state, line.row, cols.header(column), missing)
         elif len(people) > 1:
             _problem(state, line.row, cols.header(column), RowProblem.PERSON_UNCLEAR)
         else:
-            first = state.seen.setdefault(people[0][0], line.row)
+            first = state.seen.setdefault(people[0], line.row)
             if first == line.row:
-                yield line, people[0][0]
+                yield line, people[0]
             else:
                 _problem(state, line.row, cols.header(column), RowProblem.REPEATED, first)
 
 
-def _patients_by(column: str, values: set[str], *, with_guardians: bool = False) -> dict[str, list[_Who]]:
-    found: dict[str, list[_Who]] = defaultdict(list)
+_Found = dict[str, Sequence[uuid.UUID]]
+
+
+def _patients_by(column: str, values: set[str], *, with_guardians: bool = False) -> _Found:
+    """Value → the patients who have it; nearly always one."""
+    found: _Found = {}
     if not values:
         return found
     wanted = list(values)
     rows: Any = Patient.objects.filter(is_active=True, merged_into=None, **{f"{column}__among": wanted}).order_by()
-    for key, pk, name_en, name_ar in rows.values_list(column, "pk", "name_en", "name_ar").iterator(chunk_size=CHUNK):
-        found[key.casefold() if column == "email" else key].append((pk, name_en, name_ar))
-    if with_guardians:
+    for key, pk in rows.values_list(column, "pk"):
+        found[key] = (*found[key], pk) if key in found else (pk,)
+    if column == "email":
+        found = {key.casefold(): people for key, people in found.items()}
+    missing = [value for value in wanted if value not in found] if with_guardians else []
+    if missing:
         # A mother's phone finds her children, unless it finds her herself.
-        children = Guardianship.objects.filter(
-            guardian__phone__among=[value for value in wanted if value not in found], is_primary=True
-        )
-        for key, pk, name_en, name_ar in children.values_list(
-            "guardian__phone", "patient_id", "patient__name_en", "patient__name_ar"
-        ):
-            found[key].append((pk, name_en, name_ar))
+        children = Guardianship.objects.filter(guardian__phone__among=missing, is_primary=True)
+        for key, pk in children.values_list("guardian__phone", "patient_id"):
+            found[key] = (*found.get(key, ()), pk)
     return found
 
 
-def _is_name_of(typed: str, who: _Who) -> bool:
+def _names(several: Sequence[Sequence[uuid.UUID]]) -> dict[uuid.UUID, tuple[str, str]]:
+    """The names, in both scripts, of those between whom a name must decide."""
+    ids = {pk for people in several for pk in people}
+    rows = Patient.objects.filter(pk__among=ids).values_list("pk", "name_en", "name_ar") if ids else ()
+    return {pk: (name_en, name_ar) for pk, name_en, name_ar in rows}
+
+
+def _is_name_of(typed: str, names: tuple[str, str]) -> bool:
     """Every word of the typed name is one of the person's, in either script."""
-    words = {word for name in who[1:] for word in name.casefold().split()}
+    words = {word for name in names for word in name.casefold().split()}
     return set(typed.casefold().split()) <= words
 
 

@@ -129,6 +129,13 @@ def test_a_mothers_phone_finds_her_child(clinic: Clinic) -> None:
     assert load(clinic, f"phone\n{mother.phone}\n".encode()).recipients.get().patient == child
 
 
+def test_rows_may_be_shorter_or_longer_than_the_header(clinic: Clinic) -> None:
+    one, other = patients(clinic, 2)
+    bulk = load(clinic, f"mrn,room\n{one.mrn}\n{other.mrn},R2,,,beyond\n".encode())
+    assert [row.values for row in bulk.recipients.all()] == [{}, {"room": "R2"}]
+    assert not problems(bulk)
+
+
 def test_headers_become_placeholders_that_cannot_take_the_place_of_ours(clinic: Clinic) -> None:
     one = patients(clinic, 1)[0]
     bulk = load(clinic, f"mrn,Visit Date,موعد,clinic_name,Visit-Date\n{one.mrn},1,2,3,4\n".encode())

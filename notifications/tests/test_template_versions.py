@@ -18,7 +18,7 @@ from core.errors import DomainError
 from core.models import AuditEvent, Role, User
 from core.tenancy import tenant_scope
 from integrations.messaging_service import MessagingService
-from notifications import default_words, template_versions
+from notifications import default_words, template_upkeep, template_versions
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.template_versions import NotPublishable
 from tests import factories
@@ -228,16 +228,16 @@ def test_a_message_keeps_the_version_it_was_sent_with(clinic: Clinic, second: Us
 def test_an_unpublished_or_archived_template_is_never_sent_with(clinic: Clinic, second: User) -> None:
     draft = make(clinic)
     with refused("unpublished"):
-        template_versions.set_active(actor=clinic.admin, template=draft.template, is_active=True)
+        template_upkeep.set_active(actor=clinic.admin, template=draft.template, is_active=True)
     version = published(clinic, second, name="Another")
-    template_versions.archive(actor=clinic.admin, template=version.template)
+    template_upkeep.archive(actor=clinic.admin, template=version.template)
     with refused("archived"):
-        template_versions.set_active(actor=clinic.admin, template=version.template, is_active=True)
+        template_upkeep.set_active(actor=clinic.admin, template=version.template, is_active=True)
     with pytest.raises(MessageTemplate.DoesNotExist):
         MessagingService().send_from_template(
             tenant_id=clinic.tenant.pk, template_code=version.template.code, patient=clinic.patient, channel="SMS"
         )
-    template_versions.restore(actor=clinic.admin, template=version.template)
+    template_upkeep.restore(actor=clinic.admin, template=version.template)
     version.template.refresh_from_db()
     assert (version.template.archived_at, version.template.is_active) == (None, False)
 
@@ -252,9 +252,9 @@ def test_what_was_used_is_archived_and_not_deleted(clinic: Clinic, second: User)
         context={"patient_name": clinic.patient, "clinic_name": clinic.tenant},
     )
     with refused("in_use"):
-        template_versions.delete(actor=clinic.admin, template=version.template)
+        template_upkeep.delete(actor=clinic.admin, template=version.template)
     unused = make(clinic, name="Unused")
-    template_versions.delete(actor=clinic.admin, template=unused.template)
+    template_upkeep.delete(actor=clinic.admin, template=unused.template)
     assert not TemplateVersion.objects.filter(pk=unused.pk).exists()
 
 
@@ -263,10 +263,10 @@ def test_what_an_event_sends_can_only_be_switched_off(clinic: Clinic) -> None:
     template = MessageTemplate.objects.filter(code="appointment.confirmed.patient").first()
     assert template is not None
     with refused("in_use"):
-        template_versions.delete(actor=clinic.admin, template=template)
+        template_upkeep.delete(actor=clinic.admin, template=template)
     with refused("of_event"):
-        template_versions.archive(actor=clinic.admin, template=template)
-    template_versions.set_active(actor=clinic.admin, template=template, is_active=False)
+        template_upkeep.archive(actor=clinic.admin, template=template)
+    template_upkeep.set_active(actor=clinic.admin, template=template, is_active=False)
     template.refresh_from_db()
     assert not template.is_active
 
@@ -283,7 +283,7 @@ def test_the_desk_and_the_other_clinic_may_not(clinic: Clinic, other_clinic: Cli
     version = make(clinic)
     for actor in (clinic.front_desk, clinic.provider, other_clinic.admin):
         with refused("not_allowed"):
-            template_versions.set_active(actor=actor, template=version.template, is_active=False)
+            template_upkeep.set_active(actor=actor, template=version.template, is_active=False)
 
 
 def test_templates_of_before_get_what_is_sent_as_their_version(clinic: Clinic) -> None:

@@ -14,9 +14,10 @@ from appointments import bulk_audience
 from appointments.models import Appointment
 from conftest import Clinic
 from core.models import AuditEvent, Location, Role
-from integrations.bulk import control, run
+from core.tenancy import tenant_scope
+from integrations.bulk import control, progress, run
 from integrations.tests.bulk_rows import TEXTS, checked, draft, patients, running, scheduled
-from notifications import message_classes
+from notifications import links, message_classes
 from notifications.bulk_states import BulkState
 from notifications.models import BulkSend, ClassRule, Message, NotificationPreference
 from notifications.states import Reason, Status
@@ -334,3 +335,18 @@ def test_a_scheduled_send_can_be_called_off(clinic: Clinic, admin: Client) -> No
     admin.post(f"{URL}{bulk.pk}/call-off/")
     bulk.refresh_from_db()
     assert bulk.state == BulkState.CHECKED
+
+
+def test_the_bell_leads_who_may_approve_to_the_send(clinic: Clinic, other_clinic: Clinic) -> None:
+    bulk = draft(clinic, patients(clinic, 1))
+    assert links.bulk_address(clinic.admin, bulk.pk) == f"{URL}{bulk.pk}/"
+    assert links.bulk_address(clinic.front_desk, bulk.pk) is None
+    with tenant_scope(other_clinic.tenant.pk):
+        assert links.bulk_address(other_clinic.admin, bulk.pk) is None
+
+
+def test_who_may_have_got_it_is_not_written_to_again_unless_asked_for(clinic: Clinic) -> None:
+    bulk = running(clinic, patients(clinic, 2))
+    Message.objects.update(status=Status.UNCONFIRMED, next_attempt_at=None)
+    assert progress.missed_patients(bulk) == []
+    assert len(progress.missed_patients(bulk, Status.UNCONFIRMED)) == 2

@@ -63,9 +63,10 @@ class Told:
 
 def everything(tenant: Tenant, span: Span, unit: str) -> Told:
     """Of the open tenant, which is ``tenant``."""
-    now = analytics.report(span)
-    before = analytics.report(analytics.before(span), _COMPARED)
-    steps = analytics.series(span, unit)
+    book = analytics.open_book()
+    now = analytics.report(span, book=book)
+    before = analytics.report(analytics.before(span), _COMPARED, book)
+    steps = analytics.series(span, unit, book)
     return Told(
         is_empty=not now.totals.all.messages and not any(one.visits for one in now.visits.values()),
         compared=figures.compared(span),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -37,10 +38,15 @@ class MessageDashboardView(View):
         else:
             asked = request.GET.get("days", "")
             days = int(asked) if asked in map(str, PERIODS) else PERIODS[0]
-            context = {**live, "tag": tag, "periods": PERIODS, **dashboard_words.period(analytics.last_days(days))}
+            context = {**live, "tag": tag, "periods": PERIODS, **_period(days)}
             response = render(request, "notifications/dashboard.html", context)
         patch_vary_headers(response, ["HX-Request"])
         return response
+
+
+def _period(days: int) -> dict[str, Any]:
+    book = analytics.open_book()
+    return dashboard_words.period(analytics.last_days(days, book), book)
 
 
 def _latest() -> list[Message]:

@@ -24,10 +24,10 @@ from notifications.views.figures import COLOURS, Card
 _TONES = STATUS_CLASSES["notifications.Message"]
 
 
-def period(span: Span) -> dict[str, Any]:
+def period(span: Span, book: analytics.Book) -> dict[str, Any]:
     """The period beside as many days before: one reading for both."""
     earlier = analytics.before(span)
-    by_day = analytics.totals_by_day(Span(earlier.first, span.last, span.zone))
+    by_day = analytics.totals_by_day(Span(earlier.first, span.last, span.zone), book)
     now = analytics.summed(one for day, one in by_day.items() if day >= span.first)
     before = analytics.summed(one for day, one in by_day.items() if day < span.first)
     days = [span.first + dt.timedelta(days=n) for n in range((span.last - span.first).days + 1)]

@@ -17,7 +17,7 @@ from core.access import Can, get_or_404, require
 from core.errors import DomainError
 from core.models import User
 from core.selectors import zone_of
-from notifications import branding, default_words, template_versions
+from notifications import branding, default_words, template_upkeep, template_versions
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.views import template_page, template_preview
 from notifications.views.branding import LETTER_POLICY, letter_page
@@ -204,13 +204,13 @@ def template_duplicate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require(Can.MANAGE_TEMPLATES)
 @require_POST
 def template_archive(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    return _act(request, pk, template_versions.archive, _("The template is in the archive."))
+    return _act(request, pk, template_upkeep.archive, _("The template is in the archive."))
 
 
 @require(Can.MANAGE_TEMPLATES)
 @require_POST
 def template_restore(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    return _act(request, pk, template_versions.restore, _("It is back. Switch it on when it may be used."))
+    return _act(request, pk, template_upkeep.restore, _("It is back. Switch it on when it may be used."))
 
 
 def _act(request: HttpRequest, pk: uuid.UUID, act: Callable[..., None], done: str) -> HttpResponse:

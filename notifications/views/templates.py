@@ -18,7 +18,7 @@ from core.access import get_or_404
 from core.errors import DomainError
 from core.selectors import zone_of
 from integrations.messaging_service import MessagingService
-from notifications import template_context, template_list, template_versions
+from notifications import template_context, template_list, template_upkeep, template_versions
 from notifications.models import MessageTemplate, TemplateVersion
 from notifications.states import NEVER_LEFT, Channel, NotificationType, Reason
 from notifications.template_forms import (
@@ -122,7 +122,7 @@ class TemplateUpdateView(View):
             return _write(request, template, form, status=_status(request))
         try:
             if "name" in form.fields:
-                template_versions.rename(actor=request.user, template=template, name=form.cleaned_data["name"])
+                template_upkeep.rename(actor=request.user, template=template, name=form.cleaned_data["name"])
             version = template_versions.save_draft(
                 actor=request.user,
                 template=template,
@@ -149,7 +149,7 @@ class TemplateDeleteView(View):
     def post(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         template = get_or_404(MessageTemplate.objects.all(), pk)
         try:
-            template_versions.delete(actor=request.user, template=template)
+            template_upkeep.delete(actor=request.user, template=template)
         except DomainError:
             return self._page(request, template, status=422)
         notes.success(request, _("The template was deleted."))
@@ -158,7 +158,7 @@ class TemplateDeleteView(View):
     def _page(self, request: HttpRequest, template: MessageTemplate, *, status: int) -> HttpResponse:
         context = {
             **head(template),
-            "refusal": template_versions.deletion_refusal(template),
+            "refusal": template_upkeep.deletion_refusal(template),
             "is_of_event": template_versions.is_of_event(template),
             "off_sentence": off_sentence(template),
         }
@@ -172,7 +172,7 @@ class TemplateToggleView(View):
         template = get_or_404(MessageTemplate.objects.all(), pk)
         is_active = request.POST.get("active") == "on"
         try:
-            template_versions.set_active(actor=request.user, template=template, is_active=is_active)
+            template_upkeep.set_active(actor=request.user, template=template, is_active=is_active)
         except DomainError as error:
             return detail(request, template, error=error, status=422)
         notes.success(request, _("It is in use again.") if is_active else _("Nothing is sent with it any more."))

@@ -17,7 +17,7 @@ from core.management.demo_data.build import Build
 from core.models import Role
 from notifications import short_links
 from notifications.models import Brand, BrandLogo, LinkClick, Message, MessageTemplate, ShortLink, WhatsAppApproval
-from notifications.states import SUCCESS, Channel
+from notifications.states import NEVER_LEFT, SUCCESS, Channel
 
 # By the clinics' short names. The first counts what is opened, the second does not.
 _COLOURS = {"noor": "#0f6b5c", "amal": "#8a2f5d"}
@@ -113,9 +113,9 @@ def _open_links(build: Build, messages: Sequence[Message]) -> None:
     changed: list[Message] = []
     base = settings.PUBLIC_BASE_URL
     for message in messages:
-        if message.patient_id is None or message.status not in SUCCESS or message.delivered_at is None:
+        if message.patient_id is None:
             continue
-        link = None
+        has_arrived = message.status in SUCCESS and message.delivered_at is not None
         if (found := _LINK.search(message.body)) is not None:
             code = short_links.code_for(message.tenant_id, message.dedupe_key, found.group())
             link = ShortLink(
@@ -128,12 +128,14 @@ def _open_links(build: Build, messages: Sequence[Message]) -> None:
                 expires_at=message.created_at + short_links.LIVES,
                 created_at=message.created_at,
             )
-            links.append(link)
+            # What never left has the words, and nobody to open them.
+            if message.status not in NEVER_LEFT:
+                links.append(link)
             message.body = message.body.replace(f"{base}{found.group()}", short_links.address(code))
             changed.append(message)
-            if build.chance(_CLICKED):
+            if has_arrived and build.chance(_CLICKED):
                 clicks.append(_click(build, message, LinkClick.Kind.CLICK, link))
-        if message.channel == Channel.EMAIL and build.chance(_OPENED):
+        if has_arrived and message.channel == Channel.EMAIL and build.chance(_OPENED):
             clicks.append(_click(build, message, LinkClick.Kind.OPEN, None))
     Message.objects.bulk_update(changed, ["body"], batch_size=500)
     building.save(links, [click for click in clicks if click.created_at < build.now])
