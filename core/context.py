@@ -90,10 +90,11 @@ _ADMIN = (
     (
         _MESSAGING,
         (
-            *_MESSAGING_PAGES,
+            *_MESSAGING_PAGES[:-1],
             Entry("notifications:template_list", "template", _("Templates"), ("notifications:template_",)),
-            Entry("notifications:analytics", "chart-bar", _("Analytics"), ("notifications:figure_",)),
             Entry("notifications:bulk_message", "users", _("Bulk send"), ("notifications:bulk_",)),
+            Entry("notifications:analytics", "chart-bar", _("Analytics"), ("notifications:figure_",)),
+            *_MESSAGING_PAGES[-1:],
             Entry("notifications:operations", "activity", pgettext_lazy("page", "Sending")),
         ),
     ),

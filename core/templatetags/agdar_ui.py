@@ -99,6 +99,7 @@ EVENT_ICONS = (
     ("results.", "flask"),
     ("message.", "message-circle"),
     ("staff.announcement", "speakerphone"),
+    ("staff.cover", "user-check"),
 )
 
 _CURRENCIES = {"SAR": _("SAR")}
