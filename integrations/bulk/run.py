@@ -159,9 +159,12 @@ def _hold(bulk: BulkSend, **fields: Any) -> None:
 
 def _left_alone(bulk: BulkSend, everybody: QuerySet[BulkRecipient]) -> QuerySet[BulkRecipient]:
     """Those folded into a relative who gets nothing after all (has died, has said no meanwhile): they get their own."""
-    told = Message.objects.filter(bulk=bulk).exclude(reason="").values("patient")
-    untold_heads = everybody.filter(patient__in=told, reason="").values("position")
-    return everybody.filter(reason=Reason.COMBINED, folded_into__in=untold_heads)
+    if not bulk.totals.get("folded"):
+        return everybody.none()
+    # In steps: with the rows just written the planner has no figures for a join of all three.
+    refused = list(Message.objects.filter(bulk=bulk).exclude(reason="").values_list("patient_id", flat=True))
+    heads = list(everybody.filter(patient__among=refused, reason="").values_list("position", flat=True))
+    return everybody.filter(reason=Reason.COMBINED, folded_into__among=heads)
 
 
 # --- ending ----------------------------------------------------------------------------------------------------------
