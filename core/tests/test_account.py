@@ -181,10 +181,11 @@ DESK = [
         (
             "admin",
             [
-                *DESK,
+                *DESK[:-1],
                 "notifications:template_list",
-                "notifications:analytics",
                 "notifications:bulk_message",
+                "notifications:analytics",
+                "notifications:inbox",
                 "notifications:operations",
                 "notifications:team",
                 "notifications:announcements",
