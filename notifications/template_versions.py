@@ -84,7 +84,7 @@ def _create(
         # Somebody has taken the code in the same moment.
         template = MessageTemplate.objects.create(code=f"{code}-{uuid.uuid4().hex[:8]}", **fields)
     version = _begin(actor, template, words, variables, typed_by)
-    record(actor, "template.created", template, after={"channel": channel, "type": notification_type})
+    record(actor, "template.created", template, after={"channel": channel, "notification_type": notification_type})
     return version
 
 
