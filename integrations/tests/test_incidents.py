@@ -53,7 +53,7 @@ def bells(clinic: Clinic) -> list[Notification]:
     with tenant_scope(clinic.tenant.pk):
         for event in NotificationEvent.objects.filter(processed_at=None):
             process_event(event.tenant_id, event.pk)
-        return list(Notification.objects.filter(user=clinic.admin).order_by("event__created_at"))
+        return list(Notification.objects.filter(user=clinic.admin).order_by("event__created_at", "event__key"))
 
 
 def down_and_up(clock: Clock) -> None:
