@@ -381,7 +381,8 @@ def _bare(model: type[Model]) -> Iterator[None]:
     try:
         yield
     finally:
-        _run("RESET session_replication_role")
+        with suppress(DatabaseError):
+            _run("RESET session_replication_role")
         for _name, definition in indexes:
             _run(definition)
         for name, definition in constraints:

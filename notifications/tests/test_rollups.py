@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -294,3 +295,11 @@ def test_a_visit_that_is_ended_late_counts_on_its_day(clinic: Clinic) -> None:
     assert analytics.report(analytics.last_days(7)).visits["unreminded"].missed == 1
     assert count_days_task()["again"] == 1
     assert check_counts_task() == {"days_mended": 0}
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_the_database_knows_into_how_few_groups_a_year_falls() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_statistic_ext WHERE stxname = 'daily_count_groups'")
+        assert cursor.fetchone() == (1,)
