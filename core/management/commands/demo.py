@@ -77,7 +77,11 @@ class Command(BaseCommand):
     def _prepare(self, environment: dict[str, str], *command: str) -> None:
         """One preparing command, in the demo's environment and before anything is started."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *command], env=environment, cwd=settings.BASE_DIR, check=False
+            [sys.executable, "manage.py", *command],
+            # Its own lines say what it does; what the services log of the invented past interests nobody.
+            env={"LOG_LEVEL": "WARNING"} | environment,
+            cwd=settings.BASE_DIR,
+            check=False,
         )
         if done.returncode:
             raise CommandError(f"“{command[0]}” failed, see above. bin/demo --fresh starts over with new data.")
