@@ -126,6 +126,17 @@ def test_whatever_ends_the_right_to_it_ends_it_at_once(clinic, me, tab, monkeypa
     assert b"New appointment" not in answer.content
 
 
+def test_an_admin_who_owes_a_second_step_gets_none(clinic):
+    tab = clinic.client(clinic.admin)
+    inbox.notify(user=clinic.admin, title="New appointment")
+    assert b"New appointment" in panel(tab).content
+    clinic.tenant.requires_second_factor = True
+    clinic.tenant.save()
+    answer = panel(tab)
+    assert answer.status_code == 403
+    assert b"New appointment" not in answer.content
+
+
 def test_when_the_database_does_not_answer_the_ordinary_way_is_tried(tab):
     with mock.patch("notifications.poll.asker_of", side_effect=OperationalError):
         assert panel(tab).status_code == 200
