@@ -78,7 +78,7 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic for
         self.rules = password_validators_help_texts()
 
     def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002  # Django's own signature
-        raise NotImplementedError
+        raise NotImplementedError("core.accounts writes passwords, with all that follows from a new one")
 
 
 class ChangePasswordForm(NewPasswordForm):

@@ -140,8 +140,8 @@ def _look(
         if message["reason"] is not None:
             marks.append(_mark(sums, key, message["reason"]))
             continue
-        print_ = _fingerprint(message, values)
-        head = heads.setdefault(print_, position)
+        fingerprint = _fingerprint(message, values)
+        head = heads.setdefault(fingerprint, position)
         if head != position:
             sums.folded += 1
             followers[head].append(position)
