@@ -179,6 +179,18 @@ class Reason(models.TextChoices):
     DELIVERED_OTHERWISE = "delivered_otherwise", _("It arrived over another channel")
     COMBINED = "combined_into", _("Told together with a relative who has the same number")
     SEND_STOPPED = "send_stopped", _("The bulk send was stopped")
+    RECENT_CONFIRMATION = "recent_confirmation", _("The same was said a short while before")
+    CONSENT_WITHDRAWN = "consent_withdrawn", _("The consent was withdrawn")
+    GUARDIAN_BLOCKED = "guardian_blocked", _("This guardian must not be told")
+    RESTRICTED = "restricted", _("The file is restricted: nothing is sent")
+    PATIENT_LEFT = "patient_left", _("The patient has left the clinic")
+    WRONG_NUMBER = "wrong_number", _("The number belongs to somebody else")
+    OPT_OUT_SENDER = "opt_out:sender", _("The recipient has told this sender to stop")
+    QUIET_DROPPED = "quiet_dropped", _("It fell into quiet hours and no time before or after them was left")
+    FREQUENCY_CAP = "frequency_cap", _("Enough was sent to this patient for now")
+    CLASS_WINDOW = "class_window", _("Outside the hours for messages of this class")
+    IMPORT_SILENT = "bulk_import_silent", _("Entered afterwards or imported: nobody is told")
+    ACTOR_SELF = "actor_self", _("The reader did it himself")
 
 
 class Level(models.TextChoices):
@@ -259,3 +271,28 @@ class StopReason(models.TextChoices):
     ACKNOWLEDGED = "acknowledged", _("Acknowledged")
     CHANGED = "changed", _("The appointment has changed")
     OVER = "over", _("It is over")
+
+
+# --- The desk's work list --------------------------------------------------------------------------------------------
+
+
+class TaskKind(models.TextChoices):
+    """What a person has to do because a message, a reply or a date calls for it. One closed list."""
+
+    FIX_CONTACT = "FIX_CONTACT", _("Put contact details right")
+    WRONG_NUMBER = "WRONG_NUMBER", _("A number belongs to somebody else")
+    REPLY = "REPLY", _("Answer a reply")
+    EMERGENCY = "EMERGENCY", _("A patient may be in danger: call now")
+    REBOOK = "REBOOK", _("Find a new time")
+    CALL = "CALL", _("Call the patient")
+    OWN_CONTACT = "OWN_CONTACT", _("Of age now: ask for own contact and consent")
+    TEMPLATE_DATA = "TEMPLATE_DATA", _("A message lacked something to say")
+    RIGHTS = "RIGHTS", _("A patient's request about their data")
+    WAITLIST = "WAITLIST", _("Look after the waiting list")
+
+
+class TaskState(models.TextChoices):
+    OPEN = "OPEN", _("Open")
+    DONE = "DONE", _("Done")
+    # What it was about has changed by itself.
+    OVER = "OVER", _("No longer needed")

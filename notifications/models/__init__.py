@@ -5,6 +5,7 @@ from __future__ import annotations
 from notifications.models.approval import WhatsAppApproval, WhatsAppContent
 from notifications.models.brand import Brand, BrandLogo
 from notifications.models.bulk import BulkRecipient, BulkRowError, BulkSend, ClassRule
+from notifications.models.desk import DeskTask
 from notifications.models.event import NotificationEvent
 from notifications.models.export import ExportFormat, ExportStatus, MessageExport, MessageExportPart, SavedFilter
 from notifications.models.inbox import BellState, Notification, NotificationItem
@@ -34,6 +35,7 @@ __all__ = [
     "ChatTarget",
     "ClassRule",
     "DailyCount",
+    "DeskTask",
     "Dimension",
     "Escalation",
     "ExportFormat",
