@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from core.views import account, account_factor, account_page, account_password, audit, language, patients
+from core.views import account, account_factor, account_page, account_password, audit, language, patients, tags
 from core.views.home import home
 from core.views.own_messages import own_messages
 
@@ -36,6 +36,7 @@ urlpatterns = [
         patients.patient_address_lift,
         name="patient_address_lift",
     ),
+    path("patients/<uuid:pk>/tags/", tags.patient_tags, name="patient_tags"),
     path("patients/<uuid:pk>/guardians/create/", patients.guardian_create, name="guardian_create"),
     path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
     path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),

@@ -16,7 +16,7 @@ from appointments import services
 from appointments.models import Appointment
 from conftest import Clinic
 from core import roster
-from core.models import Location, SubFile
+from core.models import Location, PatientTag, SubFile
 from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
 from integrations.models import ProviderState
@@ -69,6 +69,10 @@ class RowsOf:
             description="Visit",
             due_on=timezone.localdate() + dt.timedelta(days=7),
         )
+
+    @cached_property
+    def tag(self) -> PatientTag:
+        return PatientTag.objects.create(tenant=self.tenant, name_en="Guests")
 
     @cached_property
     def message(self) -> Any:
@@ -233,7 +237,9 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of("visit", "appointments:action", verb="confirm"),
     **_of("guardianship", "core:guardian_action", verb="verify"),
     **_of("subfile", "core:consent_verify"),
-    **dict.fromkeys(("core:guardian_create", "core:patient_detail", "core:patient_update"), _patient),
+    **dict.fromkeys(
+        ("core:guardian_create", "core:patient_detail", "core:patient_tags", "core:patient_update"), _patient
+    ),
     "core:patient_address_lift": lambda rows: {"pk": rows.clinic.patient.pk, "stopped_pk": rows.stopped.pk},
     **_of("invoice", "finance:payment_create finance:payment_remind"),
     **_of(
@@ -273,6 +279,7 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     "core:settings_department_action": lambda rows: {"pk": rows.clinic.department.pk, "verb": "deactivate"},
     "core:settings_location": lambda rows: {"pk": rows.clinic.location.pk},
     "core:settings_location_action": lambda rows: {"pk": rows.clinic.location.pk, "verb": "deactivate"},
+    **_of("tag", "core:settings_tag core:settings_tag_delete"),
     "core:settings_user": lambda rows: {"pk": rows.clinic.front_desk.pk},
     "core:settings_user_action": lambda rows: {"pk": rows.clinic.front_desk.pk, "verb": "deactivate"},
     **_of("trial", "core:settings_trial"),

@@ -61,7 +61,7 @@ DOORS: dict[str, str] = {
     Can.SEE_PATIENTS: "core:patient_list core:patient_detail",
     Can.EDIT_PATIENTS: """
         core:patient_create core:patient_update core:patient_duplicates core:patient_address_lift core:guardian_create
-        core:guardian_action core:consent_verify appointments:consent
+        core:guardian_action core:consent_verify core:patient_tags appointments:consent
     """,
     Can.TAKE_PAYMENTS: "finance:invoice_create finance:payment_create finance:payment_remind",
     Can.SEE_MESSAGES: """
@@ -96,7 +96,7 @@ DOORS: dict[str, str] = {
         core:settings_hours core:settings_location core:settings_location_action core:settings_location_create
         core:settings_locations core:settings_retention core:settings_second_step core:settings_senders
         core:settings_trial core:settings_trial_send core:settings_user core:settings_user_action
-        core:settings_user_create core:settings_users
+        core:settings_user_create core:settings_users core:settings_tag core:settings_tag_delete core:settings_tags
     """,
     Can.ADMINISTER: """
         notifications:chat_team_add notifications:team notifications:team_minutes notifications:team_absence_create notifications:shift_create

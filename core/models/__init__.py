@@ -9,6 +9,7 @@ from core.models.patient import ConsentVerification, Guardian, Guardianship, Pat
 from core.models.sequence import NumberSequence
 from core.models.session import Session
 from core.models.settings import TenantSettings
+from core.models.tags import PatientTag, PatientTagging
 from core.models.tenant import Department, Language, Location, Tenant
 from core.models.user import Role, User
 
@@ -29,6 +30,8 @@ __all__ = [
     "Look",
     "NumberSequence",
     "Patient",
+    "PatientTag",
+    "PatientTagging",
     "Role",
     "Session",
     "SubFile",
