@@ -82,7 +82,7 @@ def fill(bulk: BulkSend, people: Iterable[Person]) -> int:
             raise DomainError(
                 _("This is more than %(most)s people. Narrow the choice.") % {"most": f"{MOST:,}"}, code="too_many"
             )
-        insert_rows(BulkRecipient, list(_rows(bulk, chunk, position)))
+        insert_rows(BulkRecipient, _rows(bulk, chunk, position))
         position += len(chunk)
     if position >= MANY:
         tell_planner(BulkRecipient)
