@@ -105,22 +105,14 @@ def send_multi_channel_notification_task(tenant_id: str, event_id: str) -> int:
 
 @shared_task
 def sweep_events_task() -> dict[str, int]:
-    """Fans out events whose doorbell was lost or whose fan-out failed."""
+    """Fans out events whose doorbell was lost, whose fan-out failed, or that waited for their time."""
     from integrations.fanout import process_event
-    from notifications.models import NotificationEvent
+    from notifications.events import to_sweep
 
     counts = {"processed": 0, "failed": 0}
     for tenant_id in active_tenant_ids():
         with tenant_scope(tenant_id):
-            waiting = list(
-                NotificationEvent.objects.filter(
-                    processed_at=None,
-                    attempts__lt=MAX_EVENT_ATTEMPTS,
-                    created_at__lte=timezone.now() - dt.timedelta(seconds=5),
-                )
-                .order_by("created_at")
-                .values_list("pk", flat=True)[:500]
-            )
+            waiting = to_sweep(timezone.now(), max_attempts=MAX_EVENT_ATTEMPTS)
         for event_id in waiting:
             try:
                 process_event(tenant_id, event_id)

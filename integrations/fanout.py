@@ -18,7 +18,7 @@ from core.tenancy import tenant_scope
 from integrations import staff
 from integrations.messaging_service import MessagingService
 from integrations.outbox import Origin
-from notifications import gate, registry
+from notifications import events, gate, registry
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.states import Channel
@@ -32,7 +32,7 @@ def process_event(tenant_id: uuid.UUID, event_id: uuid.UUID) -> int:
         try:
             with transaction.atomic():
                 event = NotificationEvent.objects.select_for_update().get(pk=event_id)
-                if event.processed_at is not None:
+                if event.processed_at is not None or not events.is_due(event):
                     return 0
                 made = _fan_out(event)
                 event.processed_at = timezone.now()
@@ -52,6 +52,8 @@ def _fan_out(event: NotificationEvent) -> int:
     origin = _origin(event, entry, subject)
     made = 0
     for delivery in entry.deliveries:
+        if event.audiences and delivery.audience not in event.audiences:
+            continue
         if delivery.audience is Audience.PATIENT:
             made += _to_patient(event, entry, delivery, subject, origin)
         elif subject.refusal is None:
