@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from appointments.models.absence import AbsenceVisit, ProviderAbsence
 from appointments.models.links import ConfirmationToken
+from appointments.models.policy import VisitPolicy
+from appointments.models.rebooking import RebookLink
 from appointments.models.reminders import Reminder
+from appointments.models.series import Series
 from appointments.models.visits import Act, Appointment, AppointmentEvent, Before
+from appointments.models.waiting import FreedSlot, SlotOffer, WaitlistEntry
 
 __all__ = [
+    "AbsenceVisit",
     "Act",
     "Appointment",
     "AppointmentEvent",
     "Before",
     "ConfirmationToken",
+    "FreedSlot",
+    "ProviderAbsence",
+    "RebookLink",
     "Reminder",
+    "Series",
+    "SlotOffer",
+    "VisitPolicy",
+    "WaitlistEntry",
 ]

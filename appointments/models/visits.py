@@ -87,6 +87,11 @@ class Appointment(TenantModel):
     # The booking form's own key: the same form sent twice is one booking.
     booking_key = models.UUIDField(null=True, blank=True, editable=False)
     booked_by = models.ForeignKey("core.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    # One of several that belong together, and which of them: its start in the series' rule, wherever it has moved since.
+    series = models.ForeignKey("appointments.Series", on_delete=models.PROTECT, null=True, related_name="visits")
+    series_start = models.DateTimeField(null=True, editable=False)
+    # Booked anew for one that did not take place.
+    replaces = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="replaced_by")
     # Back entries and imports: nobody is told.
     is_silent = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
