@@ -107,12 +107,17 @@ def unreachable(tenant: Tenant) -> Q:
     """Patients whose reader has neither phone nor email, as a condition on ``Patient`` rows.
 
     The rule of ``core.contacts.contact_for`` in SQL, so that a list need not ask for each row; a test holds the two
-    together.
+    together. A phone shared with a blocked guardian counts as one here: who looks at the file sees why it is none.
     """
     today = timezone.localdate()
     adult_since = _years_before(today, tenant.age_of_majority)
     speaking = Guardianship.objects.filter(
-        patient=OuterRef("pk"), is_primary=True, receives_messages=True, verified_at__isnull=False
+        Q(valid_from=None) | Q(valid_from__lte=today),
+        Q(valid_until=None) | Q(valid_until__gte=today),
+        patient=OuterRef("pk"),
+        receives_messages=True,
+        verified_at__isnull=False,
+        blocked_reason="",
     ).exclude(guardian__phone="", guardian__email="")
     is_adult = Q(birth_date__lte=adult_since)
     return (is_adult & Q(phone="", email="")) | (~is_adult & ~Q(Exists(speaking)))

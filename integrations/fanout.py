@@ -14,6 +14,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from core.contacts import Contact, recipients_for
+from core.models import Patient
 from core.tenancy import tenant_scope
 from integrations import staff
 from integrations.messaging_service import MessagingService
@@ -88,21 +90,39 @@ def _to_patient(
         Slot.PREFERRED: order,
         Slot.EMAIL: [Channel.EMAIL],
     }
+    found = recipients_for([patient], notification_type=entry.notification_type)[patient.pk]
+    readers: Sequence[Contact | str] = [found] if isinstance(found, str) else found
     for slot in delivery.slots:
         if slot is Slot.IN_APP:
             if patient.user is not None and delivery.bell is not None and subject.refusal is None:
                 staff.ring_patient(event, delivery.bell, subject, patient.user)
                 made += 1
             continue
-        MessagingService().send_to_patient(
-            patient=patient,
-            template_code=entry.template_code(delivery.audience),
-            channels=channels[slot],
-            notification_type=entry.notification_type,
-            context=subject.context,
-            dedupe_key=f"event:{event.pk}:patient:{patient.pk}:{slot.value}",
-            origin=origin,
-            keep_fallback=slot is not Slot.EMAIL,
-        )
-        made += 1
+        for position, reader in enumerate(readers):
+            # One row says why the first is not reached; nobody misses the others' letters.
+            if position and not _has_address(reader, channels[slot]):
+                continue
+            MessagingService().send_to_patient(
+                patient=patient,
+                template_code=entry.template_code(delivery.audience),
+                channels=channels[slot],
+                notification_type=entry.notification_type,
+                context=subject.context,
+                dedupe_key=f"event:{event.pk}:{_person(patient, reader)}:{slot.value}",
+                origin=origin,
+                keep_fallback=slot is not Slot.EMAIL,
+                contact=reader,
+            )
+            made += 1
     return made
+
+
+def _has_address(reader: Contact | str, channels: Sequence[str]) -> bool:
+    return isinstance(reader, Contact) and any(gate.address_of(reader, channel) for channel in channels)
+
+
+def _person(patient: Patient, reader: Contact | str) -> str:
+    """Part of the dedupe key: one message an event, slot and reader, whatever their address is by then."""
+    if isinstance(reader, Contact) and reader.guardian is not None:
+        return f"patient:{patient.pk}:guardian:{reader.guardian.pk}"
+    return f"patient:{patient.pk}"

@@ -195,22 +195,32 @@ class MessagingService:
         dedupe_key: str,
         origin: Origin,
         keep_fallback: bool,
+        contact: Contact | str | None = None,
     ) -> Message:
         """Sends over the first of ``channels`` that the gate allows; the rest wait as fallback when ``keep_fallback``.
 
+        ``contact`` is the one of the patient's readers that is meant, or why there is none; without it the first.
         When none is allowed, one refused row says why the first was not. The caller's tenant scope is open.
         """
         preference = gate.preference_of(patient)
+        contact = contact or contact_for(patient, notification_type=notification_type)
+        if isinstance(contact, Contact) and "recipient_name" in context:
+            # Each of several readers is greeted by their own name.
+            context = {**context, "recipient_name": contact}
         templates = {t.channel: t for t in MessageTemplate.objects.filter(code=template_code, is_active=True)}
         passed_over: list[dict[str, str]] = []
         for position, channel in enumerate(channels):
             refusal = gate.refusal_for_patient(
-                patient=patient, preference=preference, channel=channel, notification_type=notification_type
+                patient=patient,
+                preference=preference,
+                channel=channel,
+                notification_type=notification_type,
+                contact=contact,
             )
             if refusal is None and channel not in templates:
                 refusal = Reason.TEMPLATE_MISSING
             elif refusal is None:
-                refusal = self._whatsapp_refusal(patient, preference, templates[channel])
+                refusal = self._whatsapp_refusal(patient, preference, templates[channel], contact)
             if refusal is None:
                 rest = [c for c in channels[position + 1 :] if c in templates] if keep_fallback else []
                 break
@@ -227,6 +237,7 @@ class MessagingService:
             context=context,
             dedupe_key=dedupe_key,
             origin=replace(origin, fallback_channels=rest, details=details),
+            contact=contact,
         )
 
     def fall_back(self, message: Message) -> Message | None:
@@ -277,6 +288,7 @@ class MessagingService:
                 details={"instead_of": message.channel},
             ),
             keep_fallback=True,
+            contact=gate.reader_of(message),
         )
         lifecycle.note(message, LogEvent.FALLBACK, response={"channel": copy.channel})
         return copy
@@ -360,15 +372,20 @@ class MessagingService:
         body: str = "",
         subject: str = "",
         language: str | None = None,
+        contact: Contact | str | None = None,
     ) -> Message:
+        contact = contact or contact_for(patient, notification_type=notification_type)
         refusal = gate.refusal_for_patient(
-            patient=patient, preference=preference, channel=channel, notification_type=notification_type
+            patient=patient,
+            preference=preference,
+            channel=channel,
+            notification_type=notification_type,
+            contact=contact,
         )
-        contact = contact_for(patient)
         reachable = contact if isinstance(contact, Contact) else None
         own_language = _language_of(patient, preference, reachable)
         if refusal is None and template is not None:
-            refusal = self._whatsapp_refusal(patient, preference, template, language)
+            refusal = self._whatsapp_refusal(patient, preference, template, contact, language)
         return outbox.write(
             Message(
                 tenant_id=patient.tenant_id,
@@ -393,13 +410,11 @@ class MessagingService:
         patient: Patient,
         preference: NotificationPreference,
         template: MessageTemplate,
+        contact: Contact | str,
         language: str | None = None,
     ) -> Reason | None:
         """What only WhatsApp asks for: words that it has approved, or an open conversation."""
-        if template.channel != Channel.WHATSAPP:
-            return None
-        contact = contact_for(patient)
-        if not isinstance(contact, Contact):
+        if template.channel != Channel.WHATSAPP or not isinstance(contact, Contact):
             return None
         return whatsapp.refusal(
             patient=patient,

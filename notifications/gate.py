@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from django.utils import timezone
 
-from core.contacts import CONTACT_FIELDS, Contact, contact_for, contacts_for
+from core.contacts import CONTACT_FIELDS, GUARDIAN_BLOCKED, Contact, Readers, contact_for, contacts_for
 from core.models import Patient, Tenant, User
 from notifications import registry
 from notifications.models import Message, NotificationEvent, NotificationPreference
@@ -36,10 +36,18 @@ def address_of(contact: Contact, channel: str) -> str:
 
 
 def refusal_for_patient(
-    *, patient: Patient, preference: NotificationPreference, channel: str, notification_type: str
+    *,
+    patient: Patient,
+    preference: NotificationPreference,
+    channel: str,
+    notification_type: str,
+    contact: Contact | str | None = None,
 ) -> Reason | None:
-    """Consent, preference, address, suppression. The contact's own reasons (deceased, merged, guardian) come first."""
-    contact = contact_for(patient)
+    """Consent, preference, address, suppression. The contact's own reasons (deceased, merged, guardian) come first.
+
+    ``contact`` is the reader meant, or why there is none; without it the first of them.
+    """
+    contact = contact or contact_for(patient, notification_type=notification_type)
     refused = _refusal(contact, preference, channel, notification_type)
     if refused is None and isinstance(contact, Contact):
         address = address_of(contact, channel)
@@ -69,7 +77,7 @@ def refusals_for_patients(
 
     ``preferences`` is what ``preferences_of`` gives for them.
     """
-    contacts = contacts_for(patients)
+    contacts = contacts_for(patients, notification_type=notification_type)
     stopped = suppressed(channel, {address_of(one, channel) for one in contacts.values() if isinstance(one, Contact)})
     answers: dict[uuid.UUID, tuple[Contact | None, NotificationPreference, Reason | None]] = {}
     for patient in patients:
@@ -99,7 +107,7 @@ def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
         return dict.fromkeys((message.id for message in messages), Reason.TENANT_SUSPENDED)
     now = timezone.now()
     patients = _patients_of(messages, tenant)
-    contacts = contacts_for(patients.values())
+    readers = Readers(patients.values())
     preferences = preferences_of(list(patients.values()))
     stopped = {
         channel: suppressed(channel, {message.recipient for message in messages if message.channel == channel})
@@ -119,7 +127,7 @@ def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
         elif message.patient_id is None:
             reason = Reason.NO_CONTACT
         else:
-            contact = contacts[message.patient_id]
+            contact = _reader_of(message, readers)
             reason = _refusal(contact, preferences[message.patient_id], message.channel, message.notification_type)
             # The family changed its number meanwhile: the frozen address is no longer theirs.
             if (
@@ -132,6 +140,26 @@ def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
         if reason is not None:
             refused[message.id] = reason
     return refused
+
+
+def reader_of(message: Message) -> Contact | str:
+    """Who this message of a patient was written to, as they are now; or why they must not be told any more."""
+    if message.patient is None:
+        raise ValueError("only patients' messages have a reader")
+    return _reader_of(message, Readers([message.patient]))
+
+
+def _reader_of(message: Message, readers: Readers) -> Contact | str:
+    if message.patient_id is None:
+        raise ValueError("only patients' messages have a reader")
+    found = readers.of(message.patient_id, message.notification_type)
+    if isinstance(found, str):
+        return found
+    if message.guardian_id is None:
+        return found[0]
+    # Blocked, ended, of age since: somebody else may be told, this guardian may not.
+    mine = (one for one in found if one.guardian is not None and one.guardian.pk == message.guardian_id)
+    return next(mine, GUARDIAN_BLOCKED)
 
 
 def _patients_of(messages: Sequence[Message], tenant: Tenant) -> dict[uuid.UUID, Patient]:
