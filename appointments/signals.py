@@ -25,6 +25,8 @@ from notifications.states import Reason, StopReason
 
 S = Appointment.Status
 _ARRIVAL = "appointment.arrived"
+# News that one message may tell of many visits: a series that was booked, a provider's day that was called off.
+_TOLD_TOGETHER = frozenset({"appointment.new", "appointment.booked", "appointment.cancelled"})
 Handler = Callable[[Appointment, AppointmentEvent], None]
 
 
@@ -221,7 +223,9 @@ def _write_history(appointment: Appointment, before: Before | None, act: Act) ->
 
 
 def _record(key: str, appointment: Appointment, move: AppointmentEvent) -> None:
-    """One event a move: the history's row makes it unique."""
+    """One event a move: the history's row makes it unique. What is told together with others has its own event."""
+    if "told_together" in move.details and key in _TOLD_TOGETHER:
+        return
     events.record(
         key,
         tenant_id=appointment.tenant_id,

@@ -106,7 +106,6 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('first_starts_at', models.DateTimeField(verbose_name='first visit')),
                 ('duration', models.DurationField(verbose_name='length')),
-                ('interval_weeks', models.PositiveSmallIntegerField(default=1, verbose_name='every so many weeks')),
                 ('count', models.PositiveSmallIntegerField(verbose_name='visits')),
                 ('version', models.PositiveIntegerField(default=1)),
                 ('code', models.CharField(max_length=24, unique=True)),
@@ -224,7 +223,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='series',
-            constraint=models.CheckConstraint(condition=models.Q(('count__gte', 2), ('interval_weeks__gte', 1)), name='series_has_several_visits'),
+            constraint=models.CheckConstraint(condition=models.Q(('count__gte', 2)), name='series_has_several_visits'),
         ),
         migrations.AddConstraint(
             model_name='visitpolicy',

@@ -9,10 +9,10 @@ from core.tenancy import TenantModel
 
 
 class Series(TenantModel):
-    """Visits at one wall clock time every ``interval_weeks`` weeks. Written by ``appointments/series.py`` only.
+    """Visits at one wall clock time every week. Written by ``appointments/series.py`` only.
 
     ``version`` grows when the whole is changed; a visit that moves alone changes only itself. The calendar's rule is
-    (``first_starts_at``, ``interval_weeks``, ``count``); ``Appointment.series_start`` names the occurrence in it.
+    (``first_starts_at``, weekly, ``count`` times); ``Appointment.series_start`` names the occurrence in it.
     """
 
     patient = models.ForeignKey("core.Patient", on_delete=models.PROTECT, related_name="series")
@@ -21,7 +21,6 @@ class Series(TenantModel):
     department = models.ForeignKey("core.Department", on_delete=models.PROTECT, related_name="+")
     first_starts_at = models.DateTimeField(_("first visit"))
     duration = models.DurationField(_("length"))
-    interval_weeks = models.PositiveSmallIntegerField(_("every so many weeks"), default=1)
     count = models.PositiveSmallIntegerField(_("visits"))
     version = models.PositiveIntegerField(default=1)
     # The code of the patient's page with all dates.
@@ -38,7 +37,5 @@ class Series(TenantModel):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "booking_key"], name="series_booking_key_once"),
-            models.CheckConstraint(
-                condition=models.Q(count__gte=2, interval_weeks__gte=1), name="series_has_several_visits"
-            ),
+            models.CheckConstraint(condition=models.Q(count__gte=2), name="series_has_several_visits"),
         ]

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from appointments import selectors
-from appointments.models import Act, Appointment
+from appointments.models import Act, Appointment, Series
 from appointments.services.common import apply, clean_reason, locked, snapshot
 from appointments.states import Verb, check_actor, check_move
 from core import audit
@@ -39,8 +39,13 @@ def appointment_book(
     notes: str = "",
     booking_key: uuid.UUID | None = None,
     is_silent: bool = False,
+    series: Series | None = None,
+    replaces: Appointment | None = None,
 ) -> Appointment:
-    """Books a visit. The same ``booking_key`` again returns the visit that is there; silent ones tell nobody."""
+    """Books a visit. The same ``booking_key`` again returns the visit that is there; silent ones tell nobody.
+
+    One of a ``series`` is told of with the others. ``replaces``: the visit that did not take place.
+    """
     demand(actor, Can.MANAGE_APPOINTMENTS, patient, provider, location, department)
     starts_at = _utc(starts_at)
     provider = _locked_provider(provider.pk)
@@ -62,8 +67,11 @@ def appointment_book(
         booking_key=booking_key,
         booked_by=actor,
         is_silent=is_silent,
+        series=series,
+        series_start=starts_at if series is not None else None,
+        replaces=replaces,
     )
-    appointment.act = Act(actor=actor)
+    appointment.act = Act(actor=actor, details={"told_together": "series"} if series is not None else {})
     appointment.save(force_insert=True)
     audit.record(
         tenant_id=appointment.tenant_id,

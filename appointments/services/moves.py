@@ -114,9 +114,12 @@ def appointment_reopen(*, appointment_id: uuid.UUID, actor: User, reason: str) -
 
 @transaction.atomic
 def appointment_cancel(
-    *, appointment_id: uuid.UUID, actor: User | None, reason: str = "", by: str = By.CLINIC
+    *, appointment_id: uuid.UUID, actor: User | None, reason: str = "", by: str = By.CLINIC, told_together: str = ""
 ) -> Appointment:
-    """Calls the visit off. The clinic must say why; the patient (by the link, before the start) need not."""
+    """Calls the visit off. The clinic must say why; the patient (by the link, before the start) need not.
+
+    ``told_together`` names what tells of this and others at once (a series, an absence): then nobody is told of this one.
+    """
     text = clean_reason(reason, required=by == By.CLINIC)
     appointment = locked(appointment_id)
     if actor is None:
@@ -133,7 +136,7 @@ def appointment_cancel(
         S.CANCELLED,
         {"cancelled_by": By(by)},
         reason=text,
-        details={"by": By(by).value},
+        details={"by": By(by).value} | ({"told_together": told_together} if told_together else {}),
         audited_as="appointment.cancelled",
     )
 
