@@ -31,6 +31,7 @@ _FIELD_OF = {
     "start_far": "date",
     "duration_invalid": "duration",
     "overlap": "time",
+    "provider_away": "time",
     "nothing_changed": "time",
     "not_a_provider": "provider",
     "provider_inactive": "provider",
