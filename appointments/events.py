@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from appointments import reminders, tokens, words
+from appointments import arrival_card, reminders, tokens, words
 from appointments.models import Appointment, Reminder
 from appointments.states import AWAITED, OCCUPYING
 from core import phone
@@ -42,6 +42,7 @@ class _Case:
 
 Extras = Callable[[_Case], dict[str, Any]]
 Deadline = Callable[[_Case], dt.datetime | None]
+Live = Callable[[Sequence[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]]
 
 
 # --- values of placeholders -----------------------------------------------------------------------------------------
@@ -98,26 +99,7 @@ def _next_steps(case: _Case) -> dict[str, Any]:
 
 
 def _open_points(case: _Case) -> dict[str, Any]:
-    return {"open_points": describe_checks(open_points(case.appointment))}
-
-
-def describe_checks(checks: Sequence[Check]) -> Words:
-    """“Open: financial clearance (pending). Clear: consent (verified).”"""
-    unclear = [check for check in checks if not check.is_clear]
-    clear = [check for check in checks if check.is_clear]
-
-    def listed(rows: Sequence[Check], language: str) -> str:
-        if language == "ar":
-            return "، ".join(f"{row.name_ar} ({row.status_ar})" for row in rows)
-        return ", ".join(f"{row.name_en.lower()} ({row.status_en.lower()})" for row in rows)
-
-    if not unclear:
-        return Words(f"All clear: {listed(clear, 'en')}.", f"لا توجد نقاط معلقة: {listed(clear, 'ar')}.")
-    english, arabic = f"Open: {listed(unclear, 'en')}.", f"نقاط معلقة: {listed(unclear, 'ar')}."
-    if clear:
-        english += f" Clear: {listed(clear, 'en')}."
-        arabic += f" مكتمل: {listed(clear, 'ar')}."
-    return Words(english, arabic)
+    return {"open_points": arrival_card.describe_checks(open_points(case.appointment))}
 
 
 # --- people ---------------------------------------------------------------------------------------------------------
@@ -185,6 +167,7 @@ def _describe(rule: _Rule, event: NotificationEvent) -> Subject:
         useful_until=until,
         refusal=_refusal(rule, appointment, event, until),
         is_answered=bool(rule.open_in) and appointment.status not in rule.open_in,
+        told_already=str(event.payload.get("answered", "")),
     )
 
 
@@ -263,7 +246,7 @@ _EXAMPLE_MOVE = {
     "old_time": LocalTime(dt.time(9, 0)),
 }
 _EXAMPLE_CHECKS = {
-    "open_points": describe_checks(
+    "open_points": arrival_card.describe_checks(
         [
             Check("Consent", "الموافقة", "verified", "موثّقة", is_clear=True),
             Check("Financial clearance", "التسوية المالية", "pending", "معلّقة", is_clear=False),
@@ -283,6 +266,7 @@ def _entry(
     *deliveries: Delivery,
     example: Mapping[str, Any] | None = None,
     lane: Lane = Lane.TRANSACTIONAL,
+    live: Live | None = None,
 ) -> EventType:
     return EventType(
         key=key,
@@ -293,6 +277,7 @@ def _entry(
         describe=functools.partial(_describe, rule),
         refusal=functools.partial(_refusal_now, rule),
         lane=lane,
+        live=live,
         example={**_EXAMPLE, **(example or {})},
     )
 
@@ -352,6 +337,7 @@ ENTRIES = (
         ),
         Delivery(_PROVIDER, (Slot.IN_APP,), bell=words.ARRIVED_BELL),
         example=_EXAMPLE_CHECKS,
+        live=arrival_card.live_values,
     ),
     _entry(
         "appointment.in_progress",

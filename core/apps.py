@@ -12,4 +12,4 @@ class CoreConfig(AppConfig):
         from core import arrival, consent, lookups, sign_in_signals, signals  # noqa: F401  # signals connect themselves
 
         lookups.register()
-        arrival.register_check("consent", consent.check_consent)
+        arrival.register_check("consent", consent.check_consents)

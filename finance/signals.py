@@ -8,6 +8,7 @@ from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 from django.utils import timezone
 
+from core.arrival import checks_changed
 from core.sequences import next_number
 from finance.models import Invoice, Payment
 from notifications import events
@@ -26,7 +27,9 @@ def invoice_pre_save(sender: type[Invoice], *, instance: Invoice, raw: bool = Fa
 def invoice_post_save(
     sender: type[Invoice], *, instance: Invoice, created: bool, raw: bool = False, **kwargs: Any
 ) -> None:
-    """A new open invoice is told to the payer."""
+    """A new open invoice is told to the payer; the card of a patient who has arrived shows what has changed."""
+    if not raw and instance.appointment_id is not None:
+        checks_changed.send(sender=Invoice, patient_id=instance.patient_id, appointment_id=instance.appointment_id)
     if raw or not created or instance.status != Invoice.Status.ISSUED:
         return
     events.record(

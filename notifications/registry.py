@@ -7,6 +7,7 @@ entry is rendered in both languages by a test.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,7 +43,8 @@ class Subject:
     ``context`` holds the placeholders' values (see ``rendering``); ``refusal`` says why nothing may be sent now
     (appointment moved, cancelled, past); ``useful_until`` is the deadline of its messages. ``fold_key`` says what the
     bell gathers by, where that is not the event's object: the patient who has replied three times. ``is_answered``: what
-    a critical bell asks for has happened by itself, nobody need acknowledge it.
+    a critical bell asks for has happened by itself, nobody need acknowledge it. ``told_already``: who has done it by
+    a reply and was answered there (a guardian's id, or “patient”); no SMS or WhatsApp message tells them again.
     """
 
     context: Mapping[str, Any]
@@ -53,6 +55,7 @@ class Subject:
     refusal: Reason | None = None
     fold_key: str = ""
     is_answered: bool = False
+    told_already: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class EventType:
     """One row of the table. ``describe`` reads the event's object; it runs inside the tenant's scope.
 
     ``refusal`` is the short form of ``describe`` for the check before each send, where only that is asked.
+    ``live``: what the bell's text says changes while it lies there; object ids → the values as they are now, of those
+    that are not over (``notifications/cards.py``).
     """
 
     key: str
@@ -112,6 +117,7 @@ class EventType:
     example: Mapping[str, Any]
     lane: Lane = Lane.TRANSACTIONAL
     refusal: Callable[[NotificationEvent], Reason | None] | None = None
+    live: Callable[[Sequence[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]] | None = None
 
     def refusal_now(self, event: NotificationEvent) -> Reason | None:
         """Why nothing about the event may be sent any more; None: it still holds."""

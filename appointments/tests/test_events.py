@@ -10,7 +10,8 @@ import time_machine
 from django.utils import timezone
 
 from appointments import services, tokens
-from appointments.events import ENTRIES, describe_checks
+from appointments.arrival_card import describe_checks
+from appointments.events import ENTRIES
 from appointments.models import Appointment, ConfirmationToken
 from appointments.tests.test_booking import book
 from conftest import Clinic

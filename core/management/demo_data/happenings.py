@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appointments import reminders, tokens
-from appointments.events import ASK, NO_NEXT_STEPS, NO_REASON, PATIENTS_WISH, SHOW, describe_checks
+from appointments.arrival_card import describe_checks
+from appointments.events import ASK, NO_NEXT_STEPS, NO_REASON, PATIENTS_WISH, SHOW
 from appointments.models import Appointment, Reminder
 from core import phone
 from core.arrival import open_points
