@@ -23,7 +23,7 @@ from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
 from integrations import bulk_send, outbox, sync, trial_send, whatsapp
 from integrations.outbox import Origin
-from notifications import analytics, gate, lifecycle, registry, undeliverable
+from notifications import analytics, gate, languages, lifecycle, registry, rendering, undeliverable
 from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.models.template import TemplateWords
 from notifications.selectors import tenant_of_message
@@ -204,9 +204,6 @@ class MessagingService:
         """
         preference = gate.preference_of(patient)
         contact = contact or contact_for(patient, notification_type=notification_type)
-        if isinstance(contact, Contact) and "recipient_name" in context:
-            # Each of several readers is greeted by their own name.
-            context = {**context, "recipient_name": contact}
         templates = {t.channel: t for t in MessageTemplate.objects.filter(code=template_code, is_active=True)}
         passed_over: list[dict[str, str]] = []
         for position, channel in enumerate(channels):
@@ -383,9 +380,13 @@ class MessagingService:
             contact=contact,
         )
         reachable = contact if isinstance(contact, Contact) else None
-        own_language = _language_of(patient, preference, reachable)
+        choice = languages.choose(
+            language or _language_of(patient, preference, reachable),
+            tenant_default=patient.tenant.default_language,
+            written=template.written_in if template is not None else languages.KNOWN,
+        )
         if refusal is None and template is not None:
-            refusal = self._whatsapp_refusal(patient, preference, template, contact, language)
+            refusal = self._whatsapp_refusal(patient, preference, template, contact, choice.language)
         return outbox.write(
             Message(
                 tenant_id=patient.tenant_id,
@@ -394,15 +395,16 @@ class MessagingService:
                 channel=channel,
                 notification_type=notification_type,
                 recipient=gate.address_of(reachable, channel) if reachable else "",
-                language=language or own_language,
+                language=choice.language,
                 body=body,
                 subject=subject,
                 dedupe_key=dedupe_key,
             ),
-            origin=origin,
+            origin=replace(origin, details={**origin.details, **choice.note()}),
             refusal=refusal,
             template=template,
-            context=context or {},
+            # Each of several readers is greeted by their own name, and reads the digits and calendar they wish.
+            context=rendering.for_reader(context or {}, reachable),
         )
 
     def _whatsapp_refusal(
