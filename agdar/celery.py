@@ -31,6 +31,8 @@ app.conf.task_routes = {
     "core.tasks.create_notification_task": {"queue": "urgent"},
     # Minutes of reading: nothing that somebody waits for stands behind it.
     "notifications.tasks.export_messages_task": {"queue": "bulk"},
+    "core.tasks.make_subject_export_task": {"queue": "bulk"},
+    "core.tasks.erase_patient_task": {"queue": "bulk"},
 }
 
 # name → task, every N seconds. Each is safe to run twice at once and returns counts.
@@ -49,6 +51,7 @@ _BEAT = {
     "days-count": ("integrations.tasks.count_days_task", 120),
     "counts-check": ("integrations.tasks.check_counts_task", 24 * 3600),
     "exports-sweep": ("notifications.tasks.sweep_exports_task", 30),
+    "rights-sweep": ("core.tasks.sweep_rights_task", 30),
     "sessions-cleanup": ("core.tasks.clear_sessions_task", 3600),
     "notifications-cleanup": ("core.tasks.cleanup_old_notifications", 24 * 3600),
     "retention": ("integrations.tasks.retention_task", 24 * 3600),

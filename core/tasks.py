@@ -16,6 +16,7 @@ from django.utils import timezone
 from core import tenant_settings
 from core.looks import looks_forget
 from core.models import Heartbeat, User
+from core.queueing import publish
 from core.sessions import clear_expired
 from core.tenancy import active_tenant_ids, tenant_scope
 
@@ -175,6 +176,40 @@ def sweep_account_letters_task() -> dict[str, int]:
     from core.account_letters import letters_sweep
 
     return letters_sweep()
+
+
+@shared_task
+def make_subject_export_task(tenant_id: str, export_id: str) -> bool:
+    """Makes the file of one copy of a patient's data."""
+    from core.subject_exports import make
+
+    return make(uuid.UUID(tenant_id), uuid.UUID(export_id))
+
+
+@shared_task
+def erase_patient_task(tenant_id: str, request_id: str) -> dict[str, int]:
+    """Carries out one request to erase a patient's data."""
+    from core.erasure import run
+
+    return run(uuid.UUID(tenant_id), uuid.UUID(request_id))
+
+
+@shared_task
+def sweep_rights_task() -> dict[str, int]:
+    """Copies and erasures whose doorbell or worker was lost, and copies whose time is over."""
+    from core import erasure, subject_exports
+
+    counts = {"copies": 0, "erasures": 0, "deleted": 0}
+    now = timezone.now()
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            counts["deleted"] += subject_exports.delete_old(now)
+            copies, erasures = subject_exports.waiting(now), erasure.waiting(now)
+        for key in copies:
+            counts["copies"] += publish(make_subject_export_task, str(tenant_id), str(key))
+        for key in erasures:
+            counts["erasures"] += publish(erase_patient_task, str(tenant_id), str(key))
+    return counts
 
 
 @shared_task
