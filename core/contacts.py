@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from django.dispatch import Signal
 from django.utils import timezone
 
 from core.models import Guardian, Guardianship, Patient
@@ -30,6 +31,8 @@ CONTACT_FIELDS = (
     *("tenant_id", "name_en", "name_ar", "birth_date", "gender", "phone", "email", "language"),
     *("numerals", "show_hijri", "deceased_at", "merged_into_id", "is_restricted", "is_active"),
 )
+# Sent with ``patient`` in the transaction in which somebody may have stopped, or begun, to be one who is told.
+readers_changed = Signal()
 # Who has left still hears of what is open between them: a visit that is moved or called off, results, a bill.
 STILL_OPEN = frozenset({"CHANGE", "RESULTS", "BILLING"})
 
@@ -75,7 +78,7 @@ class Readers:
     def of(self, patient_id: uuid.UUID, notification_type: str = "") -> list[Contact] | str:
         """All readers of that kind of message, the first contact first; or the reason why there is none."""
         patient = self._patients[patient_id]
-        silence = _silence(patient, notification_type)
+        silence = silence_of(patient, notification_type)
         if silence:
             return silence
         if not patient.is_minor_on(self._day):
@@ -121,7 +124,7 @@ def contacts_for(patients: Iterable[Patient], *, notification_type: str = "") ->
     return {pk: readers if isinstance(readers, str) else readers[0] for pk, readers in found.items()}
 
 
-def _silence(patient: Patient, notification_type: str) -> str:
+def silence_of(patient: Patient, notification_type: str) -> str:
     """Why nothing is said about this patient to anybody; empty: the readers decide."""
     if patient.deceased_at is not None:
         return DECEASED
