@@ -124,6 +124,18 @@ def contacts_for(patients: Iterable[Patient], *, notification_type: str = "") ->
     return {pk: readers if isinstance(readers, str) else readers[0] for pk, readers in found.items()}
 
 
+def guardian_contact(
+    guardianship: Guardianship, *, notification_type: str = "", day: dt.date | None = None
+) -> Contact | str:
+    """One guardian of a minor as a reader, whoever else reads; or why they must not be told."""
+    today = day or timezone.localdate()
+    if not guardianship.patient.is_minor_on(today) or not guardianship.speaks_on(today):
+        return GUARDIAN_UNVERIFIED
+    if guardianship.blocked_reason or notification_type in guardianship.not_for:
+        return GUARDIAN_BLOCKED
+    return _contact(guardianship.guardian, guardianship.guardian)
+
+
 def silence_of(patient: Patient, notification_type: str) -> str:
     """Why nothing is said about this patient to anybody; empty: the readers decide."""
     if patient.deceased_at is not None:
