@@ -14,6 +14,7 @@ from core.models import ConsentVerification, Guardianship, Language, Patient
 from core.models.patient import Gender
 from core.selectors import western_digits
 from notifications.models import NotificationPreference
+from notifications.preferences import AGREED as CONSENT_FIELDS
 from notifications.preferences import FIELDS as PREFERENCE_FIELDS
 from notifications.states import Channel
 
@@ -146,7 +147,7 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for 
 
     class Meta:
         model = NotificationPreference
-        fields = PREFERENCE_FIELDS
+        fields = tuple(name for name in PREFERENCE_FIELDS if name not in CONSENT_FIELDS)
 
     CHANNELS = ("sms_enabled", "whatsapp_enabled", "email_enabled")
     TYPES = (
@@ -158,8 +159,15 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for 
         "marketing_enabled",
     )
 
+    # Consents, not columns: the service writes a record of each change.
+    awareness_enabled = forms.BooleanField(label=_("Health awareness"), required=False)
+    marketing_enabled = forms.BooleanField(label=_("Marketing"), required=False)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in CONSENT_FIELDS:
+            self.fields[name].help_text = _("Only when the patient has agreed to it.")
+            self.initial[name] = getattr(self.instance, name)
         language, channel = self.fields["preferred_language"], self.fields["preferred_channel"]
         assert isinstance(language, forms.ChoiceField)
         assert isinstance(channel, forms.ChoiceField)
@@ -168,7 +176,6 @@ class PreferenceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for 
         language.help_text = ""
         # Without the empty choice that a model's field brings.
         channel.choices = Channel.choices
-        self.fields["marketing_enabled"].help_text = _("Only when the patient has agreed to it.")
 
     def channels(self) -> list[forms.BoundField]:
         return [self[name] for name in self.CHANNELS]

@@ -133,6 +133,7 @@ def test_looking_across_tenants_happens_only_where_no_tenant_is_known_yet() -> N
         "core/middleware.py",  # the support console
         "integrations/credentials.py",  # a worker that sends for all, a provider that names its account
         "integrations/health.py",  # /readyz, which speaks for the whole house
+        "notifications/preference_links.py",  # a patient's link to the page of preferences
         "notifications/push.py",  # a browser that another clinic group's staff used before
         "notifications/receipts.py",  # a provider's receipt
         "notifications/replies.py",  # a patient's reply
