@@ -29,6 +29,7 @@ app.conf.task_default_queue = "default"
 app.conf.task_routes = {
     "core.tasks.send_multi_channel_notification_task": {"queue": "urgent"},
     "core.tasks.create_notification_task": {"queue": "urgent"},
+    "core.tasks.send_portal_code_task": {"queue": "urgent"},
     # Minutes of reading: nothing that somebody waits for stands behind it.
     "notifications.tasks.export_messages_task": {"queue": "bulk"},
     "core.tasks.make_subject_export_task": {"queue": "bulk"},
@@ -52,6 +53,7 @@ _BEAT = {
     "counts-check": ("integrations.tasks.check_counts_task", 24 * 3600),
     "exports-sweep": ("notifications.tasks.sweep_exports_task", 30),
     "rights-sweep": ("core.tasks.sweep_rights_task", 30),
+    "portal-sweep": ("core.tasks.sweep_portal_task", 15),
     "sessions-cleanup": ("core.tasks.clear_sessions_task", 3600),
     "notifications-cleanup": ("core.tasks.cleanup_old_notifications", 24 * 3600),
     "retention": ("integrations.tasks.retention_task", 24 * 3600),

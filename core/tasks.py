@@ -179,6 +179,24 @@ def sweep_account_letters_task() -> dict[str, int]:
 
 
 @shared_task
+def send_portal_code_task(wish_id: str) -> int:
+    """Sends the codes of one wish to sign in as a patient."""
+    from integrations.portal_codes import send
+
+    return send(uuid.UUID(wish_id))
+
+
+@shared_task
+def sweep_portal_task() -> dict[str, int]:
+    """Wishes for a code whose doorbell was lost; secrets and sessions whose time is over."""
+    from core import portal_sessions, portal_sign_in
+
+    now = timezone.now()
+    rung = sum(publish(send_portal_code_task, str(key)) for key in portal_sign_in.waiting(now))
+    return {"rung": rung, "wishes": portal_sign_in.forget(now), "sessions": portal_sessions.forget(now)}
+
+
+@shared_task
 def make_subject_export_task(tenant_id: str, export_id: str) -> bool:
     """Makes the file of one copy of a patient's data."""
     from core.subject_exports import make

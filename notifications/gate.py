@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from django.utils import timezone
 
+from core import portal_sign_in
 from core.contacts import CONTACT_FIELDS, GUARDIAN_BLOCKED, Contact, Readers, contact_for, contacts_for
 from core.models import Patient, Tenant, User
 from notifications import registry
@@ -115,6 +116,7 @@ def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
     }
     of_events = _refusals_of_events(messages)
     gone_users = _inactive_users(messages)
+    codes = portal_sign_in.alive_among(messages)
     refused: dict[uuid.UUID, Reason] = {}
     for message in messages:
         reason: Reason | None = None
@@ -126,6 +128,9 @@ def recheck_many(messages: Sequence[Message]) -> dict[uuid.UUID, Reason]:
             reason = Reason.STAFF_INACTIVE if message.user_id in gone_users else None
         elif message.patient_id is None:
             reason = Reason.NO_CONTACT
+        elif portal_sign_in.is_code(message.dedupe_key):
+            # Asked for by whoever holds the address, a minute ago: no wish stands against it.
+            reason = None if message.id in codes else Reason.PAST_DUE
         else:
             contact = _reader_of(message, readers)
             reason = _refusal(contact, preferences[message.patient_id], message.channel, message.notification_type)
