@@ -19,3 +19,6 @@ class AppointmentsConfig(AppConfig):
         checks.register(bulk_audience.OBJECT_TYPE, bulk_audience.refusals)
         links.register_link("appointments.appointment", appointment_address)
         rollups.register()
+        from appointments import subject_sections
+
+        subject_sections.register()

@@ -13,3 +13,6 @@ class CoreConfig(AppConfig):
 
         lookups.register()
         arrival.register_check("consent", consent.check_consents)
+        from core import subject_sections
+
+        subject_sections.register()

@@ -20,6 +20,9 @@ class FinanceConfig(AppConfig):
         arrival.register_check("financial clearance", check_clearances)
         registry.register(*ENTRIES)
         links.register_link("finance.invoice", invoice_address)
+        from finance import subject_sections
+
+        subject_sections.register()
         rollup_sources.register_department(
             Invoice._meta.label_lower,
             lambda key: Invoice.objects.filter(pk=key).values("appointment__department_id"),
