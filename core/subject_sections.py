@@ -15,7 +15,6 @@ from core.audit_words import action_label
 from core.models import (
     AuditEvent,
     ConsentVerification,
-    Gender,
     Guardian,
     Guardianship,
     Look,
@@ -36,7 +35,7 @@ def _person(copy: Copy) -> Iterator[Row]:
         {"key": "name_en", "what": _("Name in English"), "value": patient.name_en},
         {"key": "name_ar", "what": _("Name in Arabic"), "value": patient.name_ar},
         {"key": "birth_date", "what": _("Date of birth"), "value": patient.birth_date},
-        {"key": "gender", "what": _("Gender"), "value": Gender(patient.gender).label if patient.gender else ""},
+        {"key": "gender", "what": _("Gender"), "value": patient.get_gender_display()},
         {"key": "phone", "what": _("Mobile phone"), "value": patient.phone},
         {"key": "phone_alternative", "what": _("Other phone"), "value": patient.phone_alternative},
         {"key": "email", "what": _("Email"), "value": patient.email},
