@@ -110,7 +110,7 @@ def unreachable(tenant: Tenant) -> Q:
     together. A phone shared with a blocked guardian counts as one here: who looks at the file sees why it is none.
     """
     today = timezone.localdate()
-    adult_since = _years_before(today, tenant.age_of_majority)
+    adult_since = years_before(today, tenant.age_of_majority)
     speaking = Guardianship.objects.filter(
         Q(valid_from=None) | Q(valid_from__lte=today),
         Q(valid_until=None) | Q(valid_until__gte=today),
@@ -123,7 +123,7 @@ def unreachable(tenant: Tenant) -> Q:
     return (is_adult & Q(phone="", email="")) | (~is_adult & ~Q(Exists(speaking)))
 
 
-def _years_before(day: dt.date, years: int) -> dt.date:
+def years_before(day: dt.date, years: int) -> dt.date:
     """The birth date of somebody who turns that old today; 29 February counts from 1 March."""
     try:
         return day.replace(year=day.year - years)

@@ -9,7 +9,18 @@ class NotificationsConfig(AppConfig):
     verbose_name = _("Messaging")
 
     def ready(self) -> None:
-        from notifications import announcements, covers, links, message_actions, message_events, registry, staff_signals  # noqa: F401  # signals connect themselves
+        from notifications import (  # noqa: F401  # signals connect themselves
+            announcements,
+            covers,
+            links,
+            merging,
+            message_actions,
+            message_events,
+            readers,
+            registry,
+            staff_signals,
+            wrong_numbers,
+        )
 
         registry.register(*message_events.ENTRIES, *announcements.ENTRIES, *covers.ENTRIES)
         links.register_link("notifications.message", links.message_address)
@@ -20,3 +31,4 @@ class NotificationsConfig(AppConfig):
 
         registry.register(*portal_events.ENTRIES)
         subject_sections.register()
+        merging.register()

@@ -139,9 +139,15 @@ class Guardianship(TenantModel):
 
     def speaks_on(self, day: dt.date) -> bool:
         """Verified, in force, and wanting to be told."""
+        return self.verified_at is not None and self.receives_messages and self.is_in_force_on(day)
+
+    def is_in_force_on(self, day: dt.date) -> bool:
         begun = self.valid_from is None or self.valid_from <= day
-        ended = self.valid_until is not None and self.valid_until < day
-        return self.verified_at is not None and self.receives_messages and begun and not ended
+        return begun and (self.valid_until is None or self.valid_until >= day)
+
+    @property
+    def is_in_force(self) -> bool:
+        return self.is_in_force_on(timezone.localdate())
 
 
 class SubFile(TenantModel):
