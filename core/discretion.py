@@ -9,9 +9,9 @@ The strictest place wins where several are in one message. Must never import any
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.models import Location, Tenant
 from core.models.tenant import in_language
@@ -36,6 +36,11 @@ class Plain:
 CLINIC = Plain("Your care team", "فريق الرعاية")
 PLACE = Plain("our usual place", "المكان المعتاد")
 PROVIDER = Plain("your care team", "فريق الرعاية")
+# What somebody typed may name anything. Instead of it, by the placeholder it fills:
+_INSTEAD_OF_TYPED = {
+    "reason": Plain("a change in the schedule", "تغيير في الجدول"),
+    "next_steps": Plain("Please follow what was agreed.", "نرجو اتباع ما تم الاتفاق عليه."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,24 @@ def names_for(tenant: Tenant, location: Location | None) -> Names:
         return Names(clinic=tenant, location=tenant, is_discreet=False)
     if not location.is_sensitive:
         return Names(clinic=tenant, location=location, is_discreet=False)
+    return Names(clinic=discreet_name(location), location=PLACE, is_discreet=True)
+
+
+def discreet_name(location: Location) -> Plain:
+    """What the clinic is called at a sensitive place."""
     own = Plain(location.discreet_name_en, location.discreet_name_ar)
-    return Names(clinic=own if own.name_in() else CLINIC, location=PLACE, is_discreet=True)
+    return own if own.name_in() else CLINIC
+
+
+def discreet_context(context: Mapping[str, Any], location: Location | None) -> Mapping[str, Any]:
+    """The values of a message's placeholders, as a patient may read them about that place. No query."""
+    if location is None or not location.is_sensitive:
+        return context
+    values = dict(context)
+    named = {"clinic_name": discreet_name(location), "location_name": PLACE, "provider_name": PROVIDER}
+    values.update({name: value for name, value in named.items() if name in context})
+    typed = {name: instead for name, instead in _INSTEAD_OF_TYPED.items() if isinstance(context.get(name), str)}
+    return {**values, **typed}
 
 
 def strictest(locations: Iterable[Location]) -> Location | None:

@@ -9,6 +9,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parseaddr, quote
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core import discretion
 from core.errors import DomainError
 from core.models import Location, User
 from core.queueing import ring
@@ -51,6 +53,8 @@ class Origin:
     refusal: Reason | None = None
     fallback_channels: Sequence[str] = ()
     lane: Lane = Lane.TRANSACTIONAL
+    # Who writes; None: the sender of the location. An answer comes from whom the patient has written to.
+    sender: str | None = None
     # What the CREATED row of the timeline should tell: channels that were passed over, the channel before.
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -66,10 +70,13 @@ def write(
     """Renders, freezes and inserts; the unique dedupe key decides between two that come at once."""
     error = ""
     links: list[ShortLink] = []
+    is_discreet = message.patient_id is not None and discretion.is_discreet(origin.location)
+    if is_discreet:
+        context = discretion.discreet_context(context, origin.location)
     if template is not None:
         message.template, message.template_version = template, template.version
         # Before the words are frozen and their segments counted.
-        context, links = short_links.shorten(message, context)
+        context, links = short_links.shorten(message, context, on_own_host=not is_discreet)
         try:
             message.body = template.render(message.language, **context)
             message.subject = template.render_subject(message.language, **context)
@@ -88,7 +95,9 @@ def write(
     message.sent_by = origin.sent_by
     message.fallback_channels = [str(channel) for channel in origin.fallback_channels]
     message.conversation_id = origin.conversation_id or message.pk
-    message.sender = sender_for(origin.location, message.channel)
+    message.sender = origin.sender if origin.sender is not None else sender_for(origin.location, message.channel)
+    if is_discreet and origin.location is not None and message.channel == Channel.EMAIL:
+        message.sender = _discreet_sender(message, origin.location)
     message.segments = segments.count(message.body).parts if message.channel == Channel.SMS else 0
     if refusal is None and message.expires_at <= timezone.now():
         refusal = Reason.PAST_DUE
@@ -147,6 +156,13 @@ def sender_for(location: Location | None, channel: str) -> str:
         Channel.WHATSAPP: location.whatsapp_sender,
         Channel.EMAIL: location.email_sender or settings.DEFAULT_FROM_EMAIL,
     }[Channel(channel)]
+
+
+def _discreet_sender(message: Message, location: Location) -> str:
+    """The same address under the discreet name: a list of mails shows the name."""
+    _name, address = parseaddr(message.sender)
+    name = discretion.discreet_name(location).name_in(message.language)
+    return f'"{quote(name)}" <{address}>' if address else ""
 
 
 def _fingerprint(message: Message) -> tuple[str, ...]:

@@ -11,7 +11,9 @@ import base64
 import binascii
 import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from email.mime.text import MIMEText
 from email.utils import formataddr, parseaddr
 
 import css_inline
@@ -26,7 +28,7 @@ from django.utils.http import http_date
 from django.utils.safestring import SafeString, mark_safe
 
 from integrations.links import link_text
-from integrations.sms_providers import Letterhead, Outgoing
+from integrations.sms_providers import CalendarFile, Letterhead, Outgoing
 
 _RIGHT_TO_LEFT = {"ar"}
 # RFC 5321: letters and what else a mailbox may hold without quotes. Mail servers refuse the rest, most of them silently.
@@ -39,6 +41,8 @@ _BETWEEN_TAGS = re.compile(r">\s*\n\s*<")
 _NEW_LINE = re.compile(r"\r\n|\r|\n")
 # "=_" can stand neither in quoted-printable nor in base64 (RFC 2045), so no text can end its part.
 _BOUNDARY = "=_agdar"
+# Around the whole of a mail with a file; no line that ends one of the two ends the other.
+_OUTER = "=_mail"
 # Where a mail's own words go in the template's markup: characters that no markup holds.
 _SUBJECT, _SENDER, _PARAGRAPHS, _PIXEL = "\x01", "\x02", "\x03", "\x04"
 _MARKS = re.compile("([\x01\x02\x03\x04])")
@@ -86,19 +90,23 @@ def write(outgoing: Outgoing) -> Letter:
         **_reply_to(outgoing),
         **_machine_headers(outgoing, identity),
         "MIME-Version": "1.0",
-        "Content-Type": f'multipart/alternative; boundary="{_BOUNDARY}"',
     }
     top = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
-    content = b"".join(
-        (
-            f"{top}\r\n--{_BOUNDARY}\r\n".encode("ascii"),
-            _part("text/plain", outgoing.body),
-            f"\r\n--{_BOUNDARY}\r\n".encode("ascii"),
-            _html_part(outgoing),
-            f"\r\n--{_BOUNDARY}--\r\n".encode("ascii"),
-        )
-    )
-    return Letter(message_id=identity, sender=sender, recipient=recipient, content=content)
+    words = [_part("text/plain", outgoing.body), _html_part(outgoing)]
+    if outgoing.calendar is None:
+        content = _together("alternative", _BOUNDARY, words)
+    else:
+        # As a choice beside the words mail programs show it as an invitation; as a file everybody else can open it.
+        inside = _together("alternative", _BOUNDARY, [*words, _calendar_part(outgoing.calendar)])
+        content = _together("mixed", _OUTER, [inside, _calendar_part(outgoing.calendar, as_file=True)])
+    return Letter(message_id=identity, sender=sender, recipient=recipient, content=top.encode("ascii") + content)
+
+
+def _together(kind: str, boundary: str, parts: Sequence[bytes]) -> bytes:
+    """Several parts as one."""
+    head = f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n'.encode("ascii")
+    between = f"\r\n--{boundary}\r\n".encode("ascii")
+    return head + b"".join(between + part for part in parts) + f"\r\n--{boundary}--\r\n".encode("ascii")
 
 
 def as_django(outgoing: Outgoing) -> EmailMultiAlternatives:
@@ -112,6 +120,13 @@ def as_django(outgoing: Outgoing) -> EmailMultiAlternatives:
         headers=_machine_headers(outgoing, message_id(outgoing)),
     )
     mail.attach_alternative(html(outgoing), "text/html")
+    if outgoing.calendar is not None:
+        kind = f"calendar; method={outgoing.calendar.method}"
+        text = outgoing.calendar.content.decode()
+        mail.attach_alternative(text, f"text/{kind}")
+        file = MIMEText(text, kind, "utf-8")
+        file.add_header("Content-Disposition", "attachment", filename=outgoing.calendar.name)
+        mail.attach(file)
     return mail
 
 
@@ -262,10 +277,22 @@ def _part(content_type: str, text: str) -> bytes:
     if (len(raw) - len(lines)) * 12 < len(raw):
         encoding, body = "quoted-printable", _quoted(raw)
     else:
-        packed = base64.b64encode(raw)
-        encoding = "base64"
-        body = b"\r\n".join(packed[start : start + 76] for start in range(0, len(packed), 76))
+        encoding, body = "base64", _packed(raw)
     return _part_head(content_type, encoding) + body
+
+
+def _calendar_part(calendar: CalendarFile, *, as_file: bool = False) -> bytes:
+    """In base64: its lines are folded by rules of their own, which quoted-printable would break."""
+    head = [f"Content-Type: text/calendar; charset=utf-8; method={calendar.method}"]
+    if as_file:
+        head.append(f'Content-Disposition: attachment; filename="{calendar.name}"')
+    head.append("Content-Transfer-Encoding: base64")
+    return "\r\n".join(head).encode("ascii") + b"\r\n\r\n" + _packed(calendar.content)
+
+
+def _packed(raw: bytes) -> bytes:
+    packed = base64.b64encode(raw)
+    return b"\r\n".join(packed[start : start + 76] for start in range(0, len(packed), 76))
 
 
 def _quoted(raw: bytes) -> bytes:
