@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from appointments import arrival_card, reminders, tokens, words
+from appointments import arrival_card, first_news, rebooking, reminders, tokens, words
 from appointments.models import Appointment, Reminder
 from appointments.states import AWAITED, OCCUPYING
 from core import phone
@@ -74,6 +74,10 @@ def _base(appointment: Appointment) -> dict[str, Any]:
 
 def _link(case: _Case) -> dict[str, Any]:
     return {"link": Link(tokens.link_for(case.appointment))}
+
+
+def _rebook_link(case: _Case) -> dict[str, Any]:
+    return {"link": Link(rebooking.link_for(case.appointment))}
 
 
 def _reminder_link(case: _Case) -> dict[str, Any]:
@@ -220,8 +224,19 @@ def _days(count: int) -> Deadline:
     return lambda case: case.event.created_at + dt.timedelta(days=count)
 
 
+def _after_no_show(case: _Case) -> dt.datetime:
+    """Days from when the patient is told, not from when it was noted: it rests a while (``no_shows.py``)."""
+    return (case.event.due_at or case.event.created_at) + dt.timedelta(days=3)
+
+
 def _reminder(kind: Reminder.Kind) -> Deadline:
-    return lambda case: reminders.useful_until(case.appointment, kind)
+    """By the clinic group's rule, which the event's reminder knew; by the house's where there is no reminder."""
+
+    def until(case: _Case) -> dt.datetime:
+        planned = case.event.payload.get("until")
+        return dt.datetime.fromisoformat(planned) if planned else reminders.useful_until(case.appointment, kind)
+
+    return until
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -267,6 +282,7 @@ def _entry(
     example: Mapping[str, Any] | None = None,
     lane: Lane = Lane.TRANSACTIONAL,
     live: Live | None = None,
+    gather: Callable[[NotificationEvent], bool] | None = None,
 ) -> EventType:
     return EventType(
         key=key,
@@ -278,6 +294,7 @@ def _entry(
         refusal=functools.partial(_refusal_now, rule),
         lane=lane,
         live=live,
+        gather=gather,
         example={**_EXAMPLE, **(example or {})},
     )
 
@@ -294,9 +311,11 @@ ENTRIES = (
         "appointment.booked",
         ("Appointment booked", "حجز موعد"),
         NotificationType.CONFIRMATION,
-        _Rule(frozenset({S.BOOKED}), _start, (_link,)),
+        # Moved before anybody was told: then the new time is the news.
+        _Rule(frozenset({S.BOOKED, S.RESCHEDULED}), _start, (_link,)),
         Delivery(_P, (Slot.MOBILE,), words.BOOKED),
         example=_EXAMPLE_LINK,
+        gather=first_news.gather,
     ),
     _entry(
         "appointment.confirmed",
@@ -370,9 +389,18 @@ ENTRIES = (
         "appointment.no_show",
         ("No-show", "عدم حضور"),
         NotificationType.CHANGE,
-        _Rule(frozenset({S.NO_SHOW}), _days(3), to_provider=True),
+        _Rule(frozenset({S.NO_SHOW}), _after_no_show, (_rebook_link,), to_provider=True),
         Delivery(_P, (Slot.EMAIL, Slot.IN_APP), (words.NO_SHOW_EMAIL,), words.NO_SHOW_BELL),
         Delivery(_PROVIDER, (Slot.IN_APP, Slot.EMAIL), (words.NO_SHOW_STAFF_EMAIL,), words.NO_SHOW_STAFF_BELL),
+        example={"link": Link("https://agdar.example/again/7kmq2xw9b4f")},
+    ),
+    _entry(
+        "appointment.reminder_3d",
+        ("Reminder days before", "تذكير قبل أيام"),
+        NotificationType.REMINDER,
+        _Rule(AWAITED, _reminder(Reminder.Kind.EARLY), (_reminder_link,)),
+        Delivery(_P, (Slot.PREFERRED,), words.REMINDER_24H),
+        example={**_EXAMPLE_LINK, "link_note": ASK},
     ),
     _entry(
         "appointment.reminder_24h",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 from django.db import transaction
@@ -23,7 +24,7 @@ from integrations.outbox import Origin
 from notifications import events, gate, registry
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
-from notifications.states import Channel
+from notifications.states import Channel, Reason
 
 log = structlog.get_logger(__name__)
 
@@ -32,20 +33,37 @@ def process_event(tenant_id: uuid.UUID, event_id: uuid.UUID) -> int:
     """Fans one event out; returns how many messages and notifications it has. A failure is kept on the event."""
     with tenant_scope(tenant_id):
         try:
-            with transaction.atomic():
-                event = NotificationEvent.objects.select_for_update().get(pk=event_id)
-                if event.processed_at is not None or not events.is_due(event):
-                    return 0
-                made = _fan_out(event)
-                event.processed_at = timezone.now()
-                event.error = ""
-                event.save(update_fields=["processed_at", "error"])
-                return made
+            made = _process(event_id, may_gather=True)
+            # With no row locked: those that are told together are locked in one order.
+            return _gather(event_id) if made is None else made
         except Exception as error:
             NotificationEvent.objects.filter(pk=event_id).update(attempts=F("attempts") + 1, error=type(error).__name__)
             # No traceback: its values may be names and numbers (invariant 12).
             log.error("event_failed", event_id=str(event_id), error=type(error).__name__)  # noqa: TRY400
             raise
+
+
+@transaction.atomic
+def _process(event_id: uuid.UUID, *, may_gather: bool) -> int | None:
+    """None: the event has waited, and others may be told with it."""
+    event = NotificationEvent.objects.select_for_update().get(pk=event_id)
+    if event.processed_at is not None or not events.is_due(event):
+        return 0
+    if may_gather and event.due_at is not None and registry.get(event.key).gather is not None:
+        return None
+    made = _fan_out(event)
+    event.processed_at = timezone.now()
+    event.error = ""
+    event.save(update_fields=["processed_at", "error"])
+    return made
+
+
+def _gather(event_id: uuid.UUID) -> int:
+    event = NotificationEvent.objects.get(pk=event_id)
+    gather = registry.get(event.key).gather
+    if gather is not None and gather(event):
+        return 0
+    return _process(event_id, may_gather=False) or 0
 
 
 def _fan_out(event: NotificationEvent) -> int:
@@ -92,6 +110,8 @@ def _to_patient(
     }
     found = recipients_for([patient], notification_type=entry.notification_type)[patient.pk]
     readers: Sequence[Contact | str] = [found] if isinstance(found, str) else found
+    if subject.reader is not None and gate.may_be_named(found):
+        readers = [subject.reader]
     for slot in delivery.slots:
         if slot is Slot.IN_APP:
             if patient.user is not None and delivery.bell is not None and subject.refusal is None:
@@ -109,12 +129,20 @@ def _to_patient(
                 notification_type=entry.notification_type,
                 context=subject.context,
                 dedupe_key=f"event:{event.pk}:{_person(patient, reader)}:{slot.value}",
-                origin=origin,
+                origin=_unless_told(origin, subject, slot, reader),
                 keep_fallback=slot is not Slot.EMAIL,
                 contact=reader,
             )
             made += 1
     return made
+
+
+def _unless_told(origin: Origin, subject: Subject, slot: Slot, reader: Contact | str) -> Origin:
+    """Who has just written and was answered gets no second message on the phone. The letter with the calendar entry goes."""
+    if not subject.told_already or slot is Slot.EMAIL or not isinstance(reader, Contact):
+        return origin
+    is_reader = subject.told_already == (str(reader.guardian.pk) if reader.guardian is not None else "patient")
+    return replace(origin, refusal=origin.refusal or Reason.ACTOR_SELF) if is_reader else origin
 
 
 def _has_address(reader: Contact | str, channels: Sequence[str]) -> bool:

@@ -92,21 +92,35 @@ def drop_waiting(object_id: uuid.UUID, keys: Collection[str], reason: Reason) ->
 
 
 def record_many(
-    key: str, *, tenant_id: uuid.UUID, object_type: str, objects: Mapping[str, uuid.UUID]
+    key: str,
+    *,
+    tenant_id: uuid.UUID,
+    object_type: str,
+    objects: Mapping[str, uuid.UUID],
+    extras: Mapping[str, Mapping[str, Any]] | None = None,
+    rings: int = _RUNG,
 ) -> list[NotificationEvent]:
-    """``record`` for many of a kind, in two statements. ``objects``: dedupe → object id. Returns those that are new."""
+    """``record`` for many of a kind, in two statements. ``objects``: dedupe → object id. Returns those that are new.
+
+    ``extras``: dedupe → more columns of that event. ``rings``: for how many a worker is woken at once.
+    """
     wanted = {f"{key}:{dedupe}": object_id for dedupe, object_id in objects.items()}
     there = set(NotificationEvent.objects.filter(dedupe_key__in=wanted).values_list("dedupe_key", flat=True))
     new = [
         NotificationEvent(
-            tenant_id=tenant_id, key=key, dedupe_key=dedupe_key, object_type=object_type, object_id=object_id
+            tenant_id=tenant_id,
+            key=key,
+            dedupe_key=dedupe_key,
+            object_type=object_type,
+            object_id=object_id,
+            **(extras or {}).get(dedupe_key.removeprefix(f"{key}:"), {}),
         )
         for dedupe_key, object_id in wanted.items()
         if dedupe_key not in there
     ]
     # Another worker may have written the same in between: then its event is the one, and ours rings for nothing.
     NotificationEvent.objects.bulk_create(new, ignore_conflicts=True)
-    _ring_for(new[:_RUNG])
+    _ring_for(new[:rings])
     return new
 
 

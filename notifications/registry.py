@@ -9,11 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from core.contacts import Contact
 from core.models import Location, Patient, User
+from notifications import address
 from notifications.models import NotificationEvent
 from notifications.states import Category, Channel, Lane, Level, NotificationType, Reason
 
@@ -56,6 +58,8 @@ class Subject:
     fold_key: str = ""
     is_answered: bool = False
     told_already: str = ""
+    # Who reads it instead of the patient's own readers, or why they must not; None: the patient's own.
+    reader: Contact | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,10 @@ class EventType:
     example: Mapping[str, Any]
     lane: Lane = Lane.TRANSACTIONAL
     refusal: Callable[[NotificationEvent], Reason | None] | None = None
+    # Asked when the time of an event that has waited comes: True, if it is told with others, or a little later.
+    gather: Callable[[NotificationEvent], bool] | None = None
+    # ``Subject.reader``, asked again before each send.
+    reader: Callable[[NotificationEvent], Contact | str | None] | None = None
     live: Callable[[Sequence[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]] | None = None
 
     def refusal_now(self, event: NotificationEvent) -> Reason | None:
@@ -125,6 +133,17 @@ class EventType:
 
     def template_code(self, audience: Audience) -> str:
         return f"{self.key}.{audience.value}"
+
+
+def letter(subject_en: str, subject_ar: str, en: str, ar: str) -> Words:
+    """An email to a patient or guardian: greeting, text, how to reach us."""
+    return Words(
+        Channel.EMAIL,
+        subject_en=subject_en,
+        subject_ar=subject_ar,
+        body_en=f"{{greeting}} {{recipient_name}},\n\n{en}\n\nWarm regards,\n{{clinic_name}}",
+        body_ar=f"{{greeting}} {{recipient_name}}،\n\n{ar}\n\nمع أطيب التحيات،\n{{clinic_name}}",
+    )
 
 
 class DuplicateEvent(Exception):
@@ -138,6 +157,8 @@ def register(*entries: EventType) -> None:
     for entry in entries:
         if entry.key in _EVENTS:
             raise DuplicateEvent(entry.key)
+        if any(delivery.audience is Audience.PATIENT for delivery in entry.deliveries):
+            entry = replace(entry, example={**address.EXAMPLE, **entry.example})  # noqa: PLW2901  # with what all of them may say
         _EVENTS[entry.key] = entry
 
 
@@ -148,3 +169,8 @@ def get(key: str) -> EventType:
 
 def all_events() -> Iterator[EventType]:
     yield from _EVENTS.values()
+
+
+def types_with_reader() -> set[str]:
+    """The kinds of messages among which some event names its own reader."""
+    return {entry.notification_type for entry in _EVENTS.values() if entry.reader is not None}
