@@ -23,6 +23,7 @@ from integrations import (
     hints,
     incidents,
     queue_watch,
+    reply_handling,
     staff,
     staff_delivery,
     sync,
@@ -146,6 +147,18 @@ def apply_receipts_task() -> dict[str, int]:
 def sweep_receipts_task() -> dict[str, int]:
     """The same by the clock, for receipts whose doorbell was lost."""
     return apply_receipts_task()
+
+
+@shared_task
+def answer_replies_task() -> dict[str, int]:
+    """Understands what patients have written back. The web rings after it has stored a reply."""
+    return reply_handling.handle_waiting()
+
+
+@shared_task
+def sweep_replies_task() -> dict[str, int]:
+    """The same by the clock, for replies whose doorbell was lost, or that failed."""
+    return answer_replies_task()
 
 
 @shared_task

@@ -59,6 +59,12 @@ def open_task(
     return task
 
 
+def add_details(task: DeskTask, details: Mapping[str, Any]) -> None:
+    """Somebody has said more about it meanwhile. Ids, dates and codes only, like the details it was opened with."""
+    task.details = {**task.details, **details}
+    DeskTask.objects.filter(pk=task.pk, state=TaskState.OPEN).update(details=task.details)
+
+
 @transaction.atomic
 def complete(*, task: DeskTask, actor: User, note: str = "") -> bool:
     """A person has done it. False when somebody, or the thing itself, was faster."""
@@ -72,6 +78,11 @@ def complete(*, task: DeskTask, actor: User, note: str = "") -> bool:
             tenant_id=task.tenant_id, actor=actor, action="desk_task.done", obj=task, after={"kind": task.kind}
         )
     return bool(ended)
+
+
+def open_about(object_id: uuid.UUID, kinds: Collection[TaskKind]) -> QuerySet[DeskTask]:
+    """What is still to do about a thing."""
+    return DeskTask.objects.filter(object_id=object_id, kind__in=kinds, state=TaskState.OPEN)
 
 
 def end_for_object(object_id: uuid.UUID, kinds: Collection[TaskKind]) -> int:
