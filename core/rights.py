@@ -96,7 +96,14 @@ def rights_withdraw(*, request: RightsRequest, actor: User | None = None) -> Rig
     """Whoever asked has thought better of it. Not once it is being carried out."""
     if actor is not None:
         demand(actor, Can.EDIT_PATIENTS, request)
-    return _end(request, RightsState.WITHDRAWN, actor=actor, answer="", only_from=(RightsState.OPEN,))
+    return _end(
+        request,
+        RightsState.WITHDRAWN,
+        actor=actor,
+        answer="",
+        only_from=(RightsState.OPEN,),
+        action="rights_request.withdrawn",
+    )
 
 
 # --- answering -------------------------------------------------------------------------------------------------------
@@ -109,7 +116,9 @@ def rights_done(*, actor: User | None, request: RightsRequest, answer: str = "")
         demand(actor, Can.MANAGE_SETTINGS, request)
         if request.kind == RightsKind.ERASURE:
             raise DomainError(_("Start the erasure: it ends by itself."), code="erasure_by_worker")
-    return _end(request, RightsState.DONE, actor=actor, answer=answer, only_from=OPEN_STATES)
+    return _end(
+        request, RightsState.DONE, actor=actor, answer=answer, only_from=OPEN_STATES, action="rights_request.done"
+    )
 
 
 @transaction.atomic
@@ -118,7 +127,14 @@ def rights_refuse(*, actor: User, request: RightsRequest, answer: str) -> Rights
     demand(actor, Can.MANAGE_SETTINGS, request)
     if not answer.strip():
         raise DomainError(_("Write down why: the person is told."), code="no_reason")
-    return _end(request, RightsState.REFUSED, actor=actor, answer=answer, only_from=(RightsState.OPEN,))
+    return _end(
+        request,
+        RightsState.REFUSED,
+        actor=actor,
+        answer=answer,
+        only_from=(RightsState.OPEN,),
+        action="rights_request.refused",
+    )
 
 
 @transaction.atomic
@@ -150,7 +166,13 @@ def refuse_erasure(patient: Patient) -> None:
 
 
 def _end(
-    request: RightsRequest, state: RightsState, *, actor: User | None, answer: str, only_from: tuple[str, ...]
+    request: RightsRequest,
+    state: RightsState,
+    *,
+    actor: User | None,
+    answer: str,
+    only_from: tuple[str, ...],
+    action: str,
 ) -> RightsRequest:
     request = _locked(request)
     if request.state not in only_from:
@@ -162,7 +184,7 @@ def _end(
     # A worker finishes what an admin has begun.
     request.answered_by = actor or request.answered_by
     request.save(update_fields=["state", "answer", "answered_at", "answered_by"])
-    _audit(request, actor, f"rights_request.{state.lower()}")
+    _audit(request, actor, action)
     request_ended.send(sender=RightsRequest, request=request)
     return request
 

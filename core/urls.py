@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from core.views import account, account_factor, account_page, account_password, audit, language, patients
 from core.views.home import home
+from core.views import rights
 from core.views.own_messages import own_messages
 
 app_name = "core"
@@ -40,6 +41,13 @@ urlpatterns = [
     path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
     path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),
     path("my-messages/", own_messages, name="own_messages"),
+    path("rights/", rights.rights_list, name="rights_list"),
+    path("rights/<uuid:pk>/", rights.rights_detail, name="rights_detail"),
+    path("rights/<uuid:pk>/<slug:verb>/", rights.rights_action, name="rights_action"),
+    path("rights/copies/<uuid:pk>/", rights.rights_copy, name="rights_copy"),
+    path("patients/<uuid:pk>/rights/", rights.patient_rights, name="patient_rights"),
+    path("patients/<uuid:pk>/holds/create/", rights.hold_create, name="hold_create"),
+    path("holds/<uuid:pk>/lift/", rights.hold_lift, name="hold_lift"),
     path("settings/", include("core.settings_urls")),
     path("audit/", audit.audit_trail, name="audit"),
     path("audit/export/", audit.audit_export, name="audit_export"),

@@ -15,7 +15,7 @@ from django.utils import timezone
 from appointments import services
 from appointments.models import Appointment
 from conftest import Clinic
-from core import roster
+from core import holds, rights, roster, subject_exports
 from core.models import Location, SubFile
 from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
@@ -127,6 +127,27 @@ class RowsOf:
         found = MessageTemplate.objects.filter(channel="SMS").order_by("code").first()
         assert found is not None
         return found
+
+    @cached_property
+    def rights_request(self) -> Any:
+        return rights.rights_open(
+            patient=self.clinic.patient, kind="EXPORT", asked_by=f"patient:{self.clinic.patient.pk}"
+        )
+
+    @cached_property
+    def data_copy(self) -> Any:
+        return subject_exports.exports_of(self.clinic.patient).create(
+            tenant=self.tenant,
+            patient=self.clinic.patient,
+            request=self.rights_request,
+            reader=self.rights_request.asked_by,
+            language="en",
+            status="READY",
+        )
+
+    @cached_property
+    def legal_hold(self) -> Any:
+        return holds.hold_place(actor=self.clinic.admin, patient=self.clinic.patient, reason="x")
 
     @cached_property
     def saved_filter(self) -> Any:
@@ -273,6 +294,12 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     "core:settings_department_action": lambda rows: {"pk": rows.clinic.department.pk, "verb": "deactivate"},
     "core:settings_location": lambda rows: {"pk": rows.clinic.location.pk},
     "core:settings_location_action": lambda rows: {"pk": rows.clinic.location.pk, "verb": "deactivate"},
+    **_of("rights_request", "core:rights_detail"),
+    "core:rights_action": lambda rows: {"pk": rows.rights_request.pk, "verb": "done"},
+    **_of("data_copy", "core:rights_copy"),
+    **_of("legal_hold", "core:hold_lift"),
+    "core:patient_rights": lambda rows: {"pk": rows.clinic.patient.pk},
+    "core:hold_create": lambda rows: {"pk": rows.clinic.patient.pk},
     "core:settings_user": lambda rows: {"pk": rows.clinic.front_desk.pk},
     "core:settings_user_action": lambda rows: {"pk": rows.clinic.front_desk.pk, "verb": "deactivate"},
     **_of("trial", "core:settings_trial"),

@@ -51,6 +51,16 @@ AUDITED: dict[str, str] = {
     "core:settings_retention": "clinic.updated",
     "core:settings_second_step": "second_factor.requirement_set",
     "core:settings_trial_send": "provider.tested",
+    "core:patient_rights": "rights_request.opened",
+    "core:rights_action": "subject_export.asked rights_request.done rights_request.refused rights_request.withdrawn"
+    " rights_request.started",
+    "core:hold_create": "legal_hold.placed",
+    "core:hold_lift": "legal_hold.lifted",
+    "portal:choose": "portal.signed_in",
+    "portal:code": "portal.signed_in",
+    "portal:sign_out": "portal.signed_out",
+    "portal:requests": "rights_request.opened",
+    "portal:request_withdraw": "rights_request.withdrawn",
     "core:settings_user": "user.updated",
     "core:settings_user_action": "user.deactivated user.reactivated user.invited second_factor.reset",
     "core:settings_user_create": "user.created user.invited",
@@ -123,6 +133,7 @@ NOT_AUDITED: dict[str, str] = {
     "providers report; the reports are kept as they came": """
         integrations:email_events integrations:twilio_inbound integrations:twilio_status integrations:unifonic_status
     """,
+    "a wish for a code, by whom nobody knows": "portal:sign_in",
     "the demo's telephone": "integrations:sandbox_reply",
     "the support console's sign-in, which ends on the sign-in page": ":None",
 }

@@ -36,6 +36,8 @@ DOORS: dict[str, str] = {
         integrations:sandbox_refresh integrations:sandbox_reply integrations:twilio_inbound integrations:twilio_status
         integrations:unifonic_status notifications:push_worker
         branding:logo branding:open_pixel branding:short_link
+        portal:sign_in portal:code portal:choose portal:sign_out portal:overview portal:messages portal:consents
+        portal:requests portal:request_withdraw portal:copy
         core:password_forgot core:password_link core:set_language core:sign_in core:sign_in_code core:sign_out
     """,
     SIGNED_IN: """
@@ -60,6 +62,7 @@ DOORS: dict[str, str] = {
     Can.MANAGE_APPOINTMENTS: "appointments:create appointments:create_hints appointments:create_patients",
     Can.SEE_PATIENTS: "core:patient_list core:patient_detail",
     Can.EDIT_PATIENTS: """
+        core:patient_rights
         core:patient_create core:patient_update core:patient_duplicates core:patient_address_lift core:guardian_create
         core:guardian_action core:consent_verify appointments:consent
     """,
@@ -91,6 +94,7 @@ DOORS: dict[str, str] = {
     """,
     Can.SEE_ANALYTICS: "notifications:analytics notifications:figure_messages",
     Can.MANAGE_SETTINGS: """
+        core:rights_list core:rights_detail core:rights_action core:rights_copy core:hold_create core:hold_lift
         branding:settings branding:preview core:settings core:settings_classes core:settings_account core:settings_account_remove
         core:settings_clinic core:settings_department core:settings_department_action core:settings_departments
         core:settings_hours core:settings_location core:settings_location_action core:settings_location_create

@@ -68,6 +68,8 @@ STATUS_CLASSES: dict[str, dict[str, str]] = {
     },
     "appointments.Reminder": {"PLANNED": "info", "SENT": "ok", "CANCELLED": "", "EXPIRED": "warn"},
     "finance.Invoice": {"ISSUED": "info", "PART_PAID": "warn", "PAID": "ok", "VOID": ""},
+    "core.RightsRequest": {"OPEN": "info", "RUNNING": "warn", "DONE": "ok", "REFUSED": "bad", "WITHDRAWN": ""},
+    "core.SubjectExport": {"QUEUED": "", "RUNNING": "info", "READY": "ok", "FAILED": "bad", "EXPIRED": ""},
     "core.ConsentVerification": {"VERIFIED": "ok", "MISSING": "warn", "EXPIRED": "warn", "WITHDRAWN": "bad"},
 }
 

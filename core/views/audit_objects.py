@@ -78,6 +78,7 @@ PLACES: dict[str, Place] = {
     "core.department": Place("core:settings_department", Can.MANAGE_SETTINGS, _own),
     "core.tenant": Place("core:settings", Can.MANAGE_SETTINGS),
     "core.tenantsettings": Place("core:settings", Can.MANAGE_SETTINGS),
+    "core.rightsrequest": Place("core:rights_detail", Can.MANAGE_SETTINGS, _own),
     "core.user": Place("core:settings_user", Can.MANAGE_SETTINGS, _own_staff),
     "notifications.notificationpreference": Place("core:patient_detail", Can.SEE_PATIENTS, _of_patient),
 }
