@@ -20,7 +20,7 @@ class ProviderAbsence(TenantModel):
     location = models.ForeignKey("core.Location", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     starts_at = models.DateTimeField(_("from"))
     ends_at = models.DateTimeField(_("to"))
-    # What the patients read; the real reason is nobody's business.
+    # For the team. The patients are told no reason.
     reason = models.CharField(_("reason"), max_length=300, blank=True)
     key = models.UUIDField(editable=False)
     created_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
@@ -60,7 +60,7 @@ class AbsenceVisit(TenantModel):
     outcome = models.CharField(max_length=9, choices=Outcome.choices)
     # Why somebody has to call (``absences.NeedsCall``); empty: a message is enough.
     needs_call = models.CharField(max_length=12, blank=True)
-    # Who is told together has one number.
+    # Who is told together has one number; 0: there is nobody to be told.
     family = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -40,6 +40,7 @@ class Before:
 
     status: str
     starts_at: dt.datetime
+    ends_at: dt.datetime
     version: int
     provider_id: Any
 
