@@ -48,6 +48,8 @@ _BEAT = {
     "provider-sync": ("integrations.tasks.provider_sync_task", 60),
     "staff-deliveries": ("integrations.tasks.send_staff_deliveries_task", 20),
     "bulks-sweep": ("integrations.tasks.sweep_bulks_task", 10),
+    # Whose time has come at some place; the moment itself is on the clinic's own wall clock.
+    "payment-reminders": ("finance.tasks.send_payment_reminders_task", 300),
     "reminders-due": ("appointments.tasks.send_due_reminders_task", 20),
     "reminders-replan": ("appointments.tasks.replan_reminders_task", 30),
     "waiting-list": ("appointments.tasks.tend_waiting_list_task", 20),

@@ -14,7 +14,7 @@ from finance.models import Invoice
 from finance.services import OPEN
 
 # Neither ever owed: taken back, or paid and given back.
-NO_BILL = (Invoice.Status.VOID,)
+NO_BILL = (Invoice.Status.VOID, Invoice.Status.REFUNDED)
 
 
 class Clearance(models.TextChoices):

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from core.arrival import checks_changed
 from core.sequences import next_number
-from finance.models import Invoice, Payment
+from finance import notices
+from finance.models import Invoice, Payment, Refund
 from notifications import events
 
 
@@ -33,7 +34,7 @@ def invoice_post_save(
     if raw or not created or instance.status != Invoice.Status.ISSUED:
         return
     events.record(
-        "billing.invoice_issued",
+        notices.ISSUED,
         tenant_id=instance.tenant_id,
         dedupe=str(instance.pk),
         obj=instance,
@@ -49,10 +50,27 @@ def payment_post_save(
     if raw or not created:
         return
     events.record(
-        "billing.payment_received",
+        notices.RECEIVED,
         tenant_id=instance.tenant_id,
         dedupe=str(instance.pk),
         obj=instance.invoice,
         actor=instance.received_by,
         payload={"payment_id": str(instance.pk)},
+    )
+
+
+@receiver(post_save, sender=Refund)
+def refund_post_save(
+    sender: type[Refund], *, instance: Refund, created: bool, raw: bool = False, **kwargs: Any
+) -> None:
+    """The payer hears what comes back."""
+    if raw or not created:
+        return
+    events.record(
+        notices.REFUNDED,
+        tenant_id=instance.tenant_id,
+        dedupe=str(instance.pk),
+        obj=instance.invoice,
+        actor=instance.refunded_by,
+        payload={"refund_id": str(instance.pk)},
     )

@@ -23,7 +23,7 @@ from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
 from integrations import bulk_send, outbox, sync, trial_send, whatsapp
 from integrations.outbox import Origin
-from notifications import analytics, gate, languages, lifecycle, registry, rendering, undeliverable
+from notifications import address, analytics, gate, languages, lifecycle, registry, rendering, undeliverable
 from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.models.template import TemplateWords
 from notifications.selectors import tenant_of_message
@@ -213,6 +213,7 @@ class MessagingService:
                 channel=channel,
                 notification_type=notification_type,
                 contact=contact,
+                sender=outbox.sender_for(origin.location, channel),
             )
             if refusal is None and channel not in templates:
                 refusal = Reason.TEMPLATE_MISSING
@@ -378,6 +379,7 @@ class MessagingService:
             channel=channel,
             notification_type=notification_type,
             contact=contact,
+            sender=outbox.sender_for(origin.location, channel),
         )
         reachable = contact if isinstance(contact, Contact) else None
         choice = languages.choose(
@@ -404,7 +406,7 @@ class MessagingService:
             refusal=refusal,
             template=template,
             # Each of several readers is greeted by their own name, and reads the digits and calendar they wish.
-            context=rendering.for_reader(context or {}, reachable),
+            context=rendering.for_reader({**(context or {}), **address.values_for(patient)}, reachable),
         )
 
     def _whatsapp_refusal(
@@ -427,8 +429,8 @@ class MessagingService:
 
 
 def _language_of(patient: Patient, preference: NotificationPreference, reachable: Contact | None) -> str:
-    """The language that the reader gets: the guardian's own, else what the patient chose."""
-    if reachable is not None and reachable.guardian is not None:
+    """The language that the reader gets: a guardian's or a payer's own, else what the patient chose."""
+    if reachable is not None and reachable.person_key != f"patient:{patient.pk}":
         return reachable.language
     return preference.preferred_language or patient.language
 

@@ -236,7 +236,7 @@ def reader_among(message: Message, readers: Readers) -> Contact | str:
     if message.patient_id is None:
         raise ValueError("only patients' messages have a reader")
     found = readers.of(message.patient_id, message.notification_type)
-    named = _named_by_event(message)
+    named = named_by_event(message)
     if named is not None:
         return named if may_be_named(found) else str(found)
     if isinstance(found, str):

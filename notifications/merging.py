@@ -44,6 +44,9 @@ def merge_messages(survivor: Patient, merged: Patient) -> None:
         if isinstance(found, str):
             refused[row.pk] = Reason(found)
             continue
+        if gate.named_by_event(row) is not None:
+            # Written to somebody else by name: the two files were never asked.
+            continue
         reader = _reader(row, found)
         address = gate.address_of(reader, row.channel)
         if not address:
