@@ -23,7 +23,7 @@ from core.models import Patient, Tenant, User
 from notifications import registry, sending_rules
 from notifications.consent_states import NEED_A_YES, NO, ConsentStatus, Purpose, purpose_of
 from notifications.models import Message, NotificationEvent, NotificationPreference, SendingRule
-from notifications.states import Channel, NotificationType, Reason
+from notifications.states import Channel, Reason
 from notifications.suppression import first_stop, stops_of, suppressed
 
 # The order in which other channels are tried when the preferred one cannot be used (contract, lifecycle table).
@@ -255,7 +255,8 @@ def may_be_named(found: Sequence[Contact] | str) -> bool:
     return not isinstance(found, str) or found in (GUARDIAN_UNVERIFIED, GUARDIAN_BLOCKED)
 
 
-def _named_by_event(message: Message) -> Contact | str | None:
+def named_by_event(message: Message) -> Contact | str | None:
+    """The reader that the message's event names (the payer of a bill), or why they must not be told; None: it names none."""
     # Of the few kinds of messages that can name one; the others are spared the query.
     if message.notification_type not in registry.types_with_reader() or message.event is None:
         return None
