@@ -13,7 +13,9 @@ from core.management.demo_data.names import FAMILY, FEMALE, FROM_ABROAD, MALE, P
 from core.models import Department, Guardian, Guardianship, Language, Location, Patient, Role, User
 from core.models.patient import Gender
 from integrations.sandbox.magic import Trick
-from notifications.models import NotificationPreference
+from notifications import consents
+from notifications.consent_states import ConsentStatus, Method, Purpose
+from notifications.models import ConsentRecord, NotificationPreference
 from notifications.states import Channel
 
 PATIENTS = 40
@@ -36,6 +38,7 @@ class People:
     guardians: list[Guardian] = field(default_factory=list)
     guardianships: list[Guardianship] = field(default_factory=list)
     preferences: dict[object, NotificationPreference] = field(default_factory=dict)
+    consents: list[ConsentRecord] = field(default_factory=list)
     # patient id → the first contact's relation, for minors
     speakers: dict[object, Guardianship] = field(default_factory=dict)
 
@@ -129,6 +132,9 @@ def build_people(build: Build) -> People:
     counter.value = FIRST_MRN + PATIENTS - 1
     counter.save()
     building.save(people.guardians, people.patients, people.guardianships, list(people.preferences.values()))
+    for purpose in Purpose:
+        consents.text_in_force(build.tenant.pk, purpose)
+    building.save(people.consents)
     return people
 
 
@@ -287,6 +293,33 @@ def _email(name_en: str, number: int) -> str:
     return f"{first}.{last.replace('al-', '').replace('-', '').replace(' ', '')}{number % 100:02d}@mail.example"
 
 
+def _consents(build: Build, people: People, patient: Patient, *, wants_offers: bool) -> None:
+    """Signed when the file was opened: three in five want health awareness, some want offers, a few took it back."""
+    bond = people.speakers.get(patient.pk)
+    number = len(people.preferences)
+    said = [(Purpose.AWARENESS, number % 5 < 3), (Purpose.PROMOTION, wants_offers)]
+    rows = [
+        ConsentRecord(
+            id=build.new_id(),
+            tenant=build.tenant,
+            patient=patient,
+            guardian=bond.guardian if bond is not None else None,
+            purpose=purpose,
+            status=ConsentStatus.WITHDRAWN if number % 11 == 0 else ConsentStatus.GRANTED,
+            method=Method.PAPER,
+            text_version=f"{purpose.value} 1",
+            language=patient.language,
+            at=patient.created_at,
+            valid_until=consents.of_age_at(patient) if bond is not None else None,
+            created_at=patient.created_at,
+        )
+        for purpose, is_agreed in said
+        if is_agreed
+    ]
+    people.consents += rows
+    people.preferences[patient.pk].consents = consents.held_of(rows)
+
+
 def _preferences(build: Build, people: People) -> None:
     """One row each. Children follow their family: the first child's wishes hold for the siblings."""
     by_guardian: dict[object, str] = {}
@@ -300,9 +333,9 @@ def _preferences(build: Build, people: People) -> None:
             tenant=build.tenant,
             patient=patient,
             preferred_channel=channel,
-            marketing_enabled=build.chance(0.3),
             updated_at=patient.updated_at,
         )
+        _consents(build, people, patient, wants_offers=build.chance(0.3))
     wish = people.preferences
     wish[people.story.pk].preferred_channel = Channel.WHATSAPP
     for broken in people.patients[-2:]:
