@@ -52,6 +52,7 @@ _BEAT = {
     "payment-reminders": ("finance.tasks.send_payment_reminders_task", 300),
     "reminders-due": ("appointments.tasks.send_due_reminders_task", 20),
     "reminders-replan": ("appointments.tasks.replan_reminders_task", 30),
+    "fixed-contacts": ("integrations.tasks.sweep_fixed_contacts_task", 30),
     "waiting-list": ("appointments.tasks.tend_waiting_list_task", 20),
     "absences-finish": ("appointments.tasks.finish_absences_task", 60),
     # A quarter of the shortest patience with an alert.

@@ -6,8 +6,9 @@ transaction, and every row has a unique key, so running twice or at once writes 
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import structlog
@@ -22,7 +23,7 @@ from integrations import staff
 from integrations.messaging_service import MessagingService
 from integrations.outbox import Origin
 from notifications import events, gate, registry
-from notifications.models import NotificationEvent
+from notifications.models import Message, NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.states import Channel, Reason
 
@@ -82,6 +83,23 @@ def _fan_out(event: NotificationEvent) -> int:
     return made
 
 
+def tell_patient_again(event: NotificationEvent, *, slots: Collection[Slot]) -> int:
+    """The patient's part of an event once more, over these slots, to the readers as they are now: they have a new address.
+
+    Once an address: what stands in the dedupe key. Nothing where the event no longer holds. The scope is open.
+    """
+    entry = registry.get(event.key)
+    subject = entry.describe(event)
+    if subject.refusal is not None:
+        return 0
+    made = 0
+    for delivery in entry.deliveries:
+        if delivery.audience is Audience.PATIENT:
+            wanted = replace(delivery, slots=tuple(slot for slot in delivery.slots if slot in slots))
+            made += _to_patient(event, entry, wanted, subject, _origin(event, entry, subject), is_again=True)
+    return made
+
+
 def _origin(event: NotificationEvent, entry: EventType, subject: Subject) -> Origin:
     return Origin(
         lane=entry.lane,
@@ -96,7 +114,13 @@ def _origin(event: NotificationEvent, entry: EventType, subject: Subject) -> Ori
 
 
 def _to_patient(
-    event: NotificationEvent, entry: EventType, delivery: Delivery, subject: Subject, origin: Origin
+    event: NotificationEvent,
+    entry: EventType,
+    delivery: Delivery,
+    subject: Subject,
+    origin: Origin,
+    *,
+    is_again: bool = False,
 ) -> int:
     patient = subject.patient
     if patient is None:
@@ -122,13 +146,18 @@ def _to_patient(
             # One row says why the first is not reached; nobody misses the others' letters.
             if position and not _has_address(reader, channels[slot]):
                 continue
+            key = f"event:{event.pk}:{_person(patient, reader)}:{slot.value}"
+            if is_again:
+                key += _again(reader)
+                if Message.objects.filter(dedupe_key=key).exists():
+                    continue
             MessagingService().send_to_patient(
                 patient=patient,
                 template_code=entry.template_code(delivery.audience),
                 channels=channels[slot],
                 notification_type=entry.notification_type,
                 context=subject.context,
-                dedupe_key=f"event:{event.pk}:{_person(patient, reader)}:{slot.value}",
+                dedupe_key=key,
                 origin=_unless_told(origin, subject, slot, reader),
                 keep_fallback=slot is not Slot.EMAIL,
                 contact=reader,
@@ -143,6 +172,12 @@ def _unless_told(origin: Origin, subject: Subject, slot: Slot, reader: Contact |
         return origin
     is_reader = subject.told_already == (str(reader.guardian.pk) if reader.guardian is not None else "patient")
     return replace(origin, refusal=origin.refusal or Reason.ACTOR_SELF) if is_reader else origin
+
+
+def _again(reader: Contact | str) -> str:
+    """A mark of the address, which itself stays where it is needed."""
+    addresses = f"{reader.phone} {reader.email}" if isinstance(reader, Contact) else reader
+    return f":again:{hashlib.sha256(addresses.encode()).hexdigest()[:12]}"
 
 
 def _has_address(reader: Contact | str, channels: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ from core.tenancy import active_tenant_ids, tenant_scope
 from integrations import (
     beat_watch,
     breaker,
+    contact_fixes,
     credentials,
     delivery,
     hints,
@@ -241,3 +242,16 @@ def retention_task() -> dict[str, int]:
             counts["receipts"] += retention.delete_receipts(tenant_id, tenant_settings.of(tenant_id).receipt_days, now)
             counts["secrets"] += credentials.erase_retired(now)
     return counts
+
+
+@shared_task
+def resend_fixed_task(tenant_id: str, task_id: str) -> int:
+    """Sends what reached nobody, now that somebody has put the contact right."""
+    with tenant_scope(uuid.UUID(tenant_id)):
+        return contact_fixes.look_after(uuid.UUID(task_id))
+
+
+@shared_task
+def sweep_fixed_contacts_task() -> dict[str, int]:
+    """Finds the contacts that were put right and whose doorbell was lost."""
+    return contact_fixes.look_after_all()

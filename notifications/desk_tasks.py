@@ -59,9 +59,37 @@ def open_task(
     return task
 
 
+def open_for_patients(kind: TaskKind, *, tenant_id: uuid.UUID, objects: Mapping[uuid.UUID, Model]) -> None:
+    """``open_task`` for many, one a patient, in two statements. ``objects``: patient id → what it is about."""
+    keys = {patient_id: f"{kind.value}:{patient_id}" for patient_id in objects}
+    there = DeskTask.objects.filter(key__in=keys.values(), state=TaskState.OPEN)
+    known = set(there.values_list("patient_id", flat=True))
+    DeskTask.objects.bulk_create(
+        [
+            DeskTask(
+                tenant_id=tenant_id,
+                kind=kind,
+                key=keys[patient_id],
+                patient_id=patient_id,
+                object_type=obj._meta.label_lower,
+                object_id=obj.pk,
+            )
+            for patient_id, obj in objects.items()
+            if patient_id not in known
+        ],
+        ignore_conflicts=True,
+    )
+
+
 def add_details(task: DeskTask, details: Mapping[str, Any]) -> None:
     """Somebody has said more about it meanwhile. Ids, dates and codes only, like the details it was opened with."""
     task.details = {**task.details, **details}
+    DeskTask.objects.filter(pk=task.pk, state=TaskState.OPEN).update(details=task.details)
+
+
+def replace_details(task: DeskTask, details: Mapping[str, Any]) -> None:
+    """The same, where something is to be forgotten."""
+    task.details = dict(details)
     DeskTask.objects.filter(pk=task.pk, state=TaskState.OPEN).update(details=task.details)
 
 

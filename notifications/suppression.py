@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from core import audit
@@ -22,6 +23,8 @@ from notifications.states import Reason, TaskKind
 
 # Up to so many stopped addresses of a channel it is cheaper to read all than to ask for those of a batch.
 FEW = 50
+# Sent in the transaction in which a person opens an address again, with ``address``.
+address_lifted = Signal()
 
 
 def suppress(
@@ -113,6 +116,7 @@ def lift(*, suppressed: SuppressedAddress, actor: User) -> None:
         desk_tasks.end_by_key(TaskKind.WRONG_NUMBER, wrong_number_key(suppressed.address))
     changed = rows.filter(lifted_at=None).update(lifted_at=timezone.now(), lifted_by=actor)
     if changed:
+        address_lifted.send(sender=SuppressedAddress, address=suppressed.address)
         if suppressed.reason == Reason.OPT_OUT_SENDER:
             opt_log.append(
                 tenant_id=suppressed.tenant_id,
