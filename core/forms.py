@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from core import phone
 from core.models import ConsentVerification, Guardianship, Language, Patient
 from core.models.patient import Gender
+from core.models.reading import Numerals
 from core.selectors import western_digits
 from notifications.models import NotificationPreference
 from notifications.preferences import AGREED as CONSENT_FIELDS
@@ -45,12 +46,12 @@ class DayField(forms.DateField):
         return super().to_python(western_digits(value) if isinstance(value, str) else value)
 
 
-def _text(label: Any, *, direction: str, help_text: Any = "") -> forms.CharField:
+def text_field(label: Any, *, direction: str, help_text: Any = "") -> forms.CharField:
     widget = forms.TextInput(attrs={"dir": direction, "autocomplete": "off"})
     return forms.CharField(label=label, max_length=200, required=False, widget=widget, help_text=help_text)
 
 
-def _email() -> forms.EmailField:
+def email_field() -> forms.EmailField:
     widget = forms.EmailInput(attrs={"dir": "ltr", "autocomplete": "off"})
     return forms.EmailField(label=_("Email"), required=False, max_length=254, widget=widget)
 
@@ -58,18 +59,32 @@ def _email() -> forms.EmailField:
 class PatientForm(forms.Form):
     """The patient's own data. Which of both names is given does not matter, one must be."""
 
-    name_en = _text(_("Name in English"), direction="ltr", help_text=_("One of the two names is enough."))
-    name_ar = _text(_("Name in Arabic"), direction="rtl")
+    name_en = text_field(_("Name in English"), direction="ltr", help_text=_("One of the two names is enough."))
+    name_ar = text_field(_("Name in Arabic"), direction="rtl")
     birth_date = DayField(label=_("Date of birth"))
     gender = forms.ChoiceField(label=_("Gender"), choices=Gender.choices, widget=forms.RadioSelect)
     phone = PhoneField(label=_("Mobile phone"), required=False)
     phone_alternative = PhoneField(label=_("Other phone"), required=False)
-    email = _email()
+    email = email_field()
     language = forms.ChoiceField(label=_("Language"), choices=Language.choices)
+    numerals = forms.ChoiceField(label=_("Digits"), choices=Numerals.choices, initial=Numerals.LATIN, required=False)
+    show_hijri = forms.BooleanField(label=_("Hijri date beside the Gregorian"), required=False)
+    has_left = forms.BooleanField(
+        label=_("Has left the clinic"),
+        required=False,
+        help_text=_("Then only changes of visits, results and bills are told."),
+    )
+    deceased_at = DayField(
+        label=_("Died on"), required=False, help_text=_("From then on nobody gets messages about this patient.")
+    )
+
+    # Of a file that is there already.
+    LATER = ("is_active", "deceased_at")
 
     @classmethod
     def initial_of(cls, patient: Patient) -> dict[str, Any]:
-        return {name: getattr(patient, name) for name in cls.base_fields}
+        own = {name: getattr(patient, name) for name in cls.base_fields if name != "has_left"}
+        return {**own, "has_left": not patient.is_active}
 
     def clean_birth_date(self) -> dt.date:
         day: dt.date = self.cleaned_data["birth_date"]
@@ -81,6 +96,8 @@ class PatientForm(forms.Form):
         data = super().clean() or {}
         if not data.get("name_en") and not data.get("name_ar") and not {"name_en", "name_ar"} & set(self.errors):
             self.add_error("name_en", _("A name is needed, in English or in Arabic."))
+        data["numerals"] = data.get("numerals") or Numerals.LATIN.value
+        data["is_active"] = not data.pop("has_left", False)
         return data
 
 
@@ -88,15 +105,20 @@ class GuardianForm(forms.Form):
     """Who speaks for a minor. Left empty as a whole, it means nobody yet."""
 
     kind = forms.ChoiceField(label=_("Relation"), choices=Guardianship.Kind.choices, required=False)
-    name_en = _text(_("Guardian's name in English"), direction="ltr")
-    name_ar = _text(_("Guardian's name in Arabic"), direction="rtl")
+    name_en = text_field(_("Guardian's name in English"), direction="ltr")
+    name_ar = text_field(_("Guardian's name in Arabic"), direction="rtl")
     phone = PhoneField(label=_("Guardian's mobile phone"), required=False)
-    email = _email()
+    email = email_field()
     language = forms.ChoiceField(label=_("Guardian's language"), choices=Language.choices, required=False)
     is_verified = forms.BooleanField(
         label=_("I have checked a document that shows the guardianship"),
         required=False,
         help_text=_("Until this is checked, nobody gets messages about a minor."),
+    )
+    evidence = text_field(
+        _("Document that was seen"),
+        direction="auto",
+        help_text=_("Its kind and number, no copy. Needed for a court's guardian and a power of attorney."),
     )
 
     def __init__(self, *args: Any, guardianship: Guardianship | None = None, **kwargs: Any) -> None:
@@ -111,6 +133,7 @@ class GuardianForm(forms.Form):
                 "email": guardian.email,
                 "language": guardian.language,
                 "is_verified": guardianship.verified_at is not None,
+                "evidence": guardianship.evidence,
                 **kwargs.get("initial", {}),
             }
         super().__init__(*args, **kwargs)
@@ -119,6 +142,8 @@ class GuardianForm(forms.Form):
             self.fields["kind"].disabled = True
             if guardianship.verified_at is not None:
                 self.fields["is_verified"].disabled = True
+                # Changed on the guardian's own page.
+                self.fields["evidence"].disabled = True
                 self.fields["is_verified"].help_text = ""
 
     @property

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from core.views import account, account_factor, account_page, account_password, audit, language, patients
+from core.views import (
+    account,
+    account_factor,
+    account_page,
+    account_password,
+    audit,
+    guardians,
+    language,
+    patient_merge,
+    patient_silence,
+    patients,
+    rights,
+)
 from core.views.home import home
-from core.views import rights
 from core.views.own_messages import own_messages
 
 app_name = "core"
@@ -37,8 +48,13 @@ urlpatterns = [
         patients.patient_address_lift,
         name="patient_address_lift",
     ),
-    path("patients/<uuid:pk>/guardians/create/", patients.guardian_create, name="guardian_create"),
-    path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
+    path("patients/twins/", patient_merge.patient_twins, name="patient_twins"),
+    path("patients/<uuid:pk>/merge/", patient_merge.patient_merge, name="patient_merge"),
+    path("patients/<uuid:pk>/restriction/", patient_silence.patient_restriction, name="patient_restriction"),
+    path("patients/<uuid:pk>/wrong-number/", patient_silence.patient_number_wrong, name="patient_number_wrong"),
+    path("patients/<uuid:pk>/guardians/create/", guardians.guardian_create, name="guardian_create"),
+    path("guardians/<uuid:pk>/edit/", guardians.guardian_update, name="guardian_update"),
+    path("guardians/<uuid:pk>/<slug:verb>/", guardians.guardian_action, name="guardian_action"),
     path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),
     path("my-messages/", own_messages, name="own_messages"),
     path("rights/", rights.rights_list, name="rights_list"),

@@ -249,14 +249,21 @@ def _of(kind: str, names: str, **more: object) -> dict[str, Callable[[RowsOf], d
 ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of(
         "visit",
-        "appointments:checks appointments:consent appointments:detail appointments:messages appointments:results_ready",
+        "appointments:checks appointments:consent appointments:detail appointments:messages appointments:results_ready"
+        " appointments:unlock_link",
     ),
     **_of("visit", "appointments:action", verb="confirm"),
     **_of("guardianship", "core:guardian_action", verb="verify"),
+    **_of("guardianship", "core:guardian_update"),
     **_of("subfile", "core:consent_verify"),
     **dict.fromkeys(("core:guardian_create", "core:patient_detail", "core:patient_update"), _patient),
+    **dict.fromkeys(("core:patient_merge", "core:patient_number_wrong", "core:patient_restriction"), _patient),
     "core:patient_address_lift": lambda rows: {"pk": rows.clinic.patient.pk, "stopped_pk": rows.stopped.pk},
-    **_of("invoice", "finance:payment_create finance:payment_remind"),
+    **_of(
+        "invoice",
+        "finance:invoice_detail finance:invoice_payer finance:invoice_void finance:payment_create "
+        "finance:payment_remind finance:refund_create",
+    ),
     **_of(
         "message",
         "notifications:message_cancel notifications:message_detail notifications:message_receipts "

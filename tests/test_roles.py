@@ -32,7 +32,8 @@ PUBLIC = "public"
 # What everybody who is let in must be able to do there → the addresses.
 DOORS: dict[str, str] = {
     PUBLIC: """
-        :healthz :readyz :None appointments:link integrations:email_events integrations:sandbox
+        :healthz :readyz :None appointments:link appointments:link_calendar appointments:link_times
+        integrations:email_events integrations:sandbox
         integrations:sandbox_refresh integrations:sandbox_reply integrations:twilio_inbound integrations:twilio_status
         integrations:unifonic_status notifications:push_worker
         branding:logo branding:open_pixel branding:short_link
@@ -59,14 +60,20 @@ DOORS: dict[str, str] = {
         appointments:list appointments:calendar appointments:detail appointments:checks appointments:action
         appointments:results_ready
     """,
-    Can.MANAGE_APPOINTMENTS: "appointments:create appointments:create_hints appointments:create_patients",
+    Can.MANAGE_APPOINTMENTS: """
+        appointments:create appointments:create_hints appointments:create_patients appointments:unlock_link
+    """,
     Can.SEE_PATIENTS: "core:patient_list core:patient_detail",
     Can.EDIT_PATIENTS: """
         core:patient_rights
         core:patient_create core:patient_update core:patient_duplicates core:patient_address_lift core:guardian_create
-        core:guardian_action core:consent_verify appointments:consent
+        core:guardian_action core:guardian_update core:consent_verify appointments:consent
+        core:patient_restriction core:patient_number_wrong
     """,
-    Can.TAKE_PAYMENTS: "finance:invoice_create finance:payment_create finance:payment_remind",
+    Can.TAKE_PAYMENTS: """
+        finance:invoice_create finance:invoice_detail finance:invoice_payer finance:payment_create
+        finance:payment_remind
+    """,
     Can.SEE_MESSAGES: """
         appointments:messages notifications:message_list notifications:message_detail notifications:filter_save
         notifications:filter_remove
@@ -94,7 +101,7 @@ DOORS: dict[str, str] = {
     """,
     Can.SEE_ANALYTICS: "notifications:analytics notifications:figure_messages",
     Can.MANAGE_SETTINGS: """
-        core:rights_list core:rights_detail core:rights_action core:rights_copy core:hold_create core:hold_lift
+        finance:billing_settings core:rights_list core:rights_detail core:rights_action core:rights_copy core:hold_create core:hold_lift
         branding:settings branding:preview core:settings core:settings_classes core:settings_account core:settings_account_remove
         core:settings_clinic core:settings_department core:settings_department_action core:settings_departments
         core:settings_hours core:settings_location core:settings_location_action core:settings_location_create
@@ -103,6 +110,7 @@ DOORS: dict[str, str] = {
         core:settings_user_create core:settings_users
     """,
     Can.ADMINISTER: """
+        core:patient_merge core:patient_twins finance:invoice_void finance:refund_create
         notifications:chat_team_add notifications:team notifications:team_minutes notifications:team_absence_create notifications:shift_create
         notifications:shift_remove notifications:holiday_create notifications:holiday_remove notifications:announcements
         notifications:operations notifications:operations_start_again notifications:message_receipts

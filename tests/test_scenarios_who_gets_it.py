@@ -16,6 +16,7 @@ from conftest import Clinic
 from core import patients
 from core.contacts import contact_for
 from core.models import Guardianship, Patient, User
+from core.selectors import years_before
 from integrations.delivery import deliver
 from integrations.fanout import process_event
 from integrations.messaging_service import MessagingService
@@ -35,8 +36,7 @@ def words(clinic: Clinic) -> None:
 
 def born(years: int, days: int = 0) -> dt.date:
     """The birth date of somebody who turned that old so many days ago."""
-    today = timezone.localdate() - dt.timedelta(days=days)
-    return today.replace(year=today.year - years, day=min(today.day, 28))
+    return years_before(timezone.localdate() - dt.timedelta(days=days), years)
 
 
 @pytest.fixture
