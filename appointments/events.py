@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from appointments import arrival_card, first_news, rebooking, reminders, tokens, words
+from appointments import arrival_card, first_news, rebooking, reminders, tokens, waking, words
 from appointments.models import Appointment, Reminder
 from appointments.states import AWAITED, OCCUPYING
 from core import phone
@@ -283,6 +283,7 @@ def _entry(
     lane: Lane = Lane.TRANSACTIONAL,
     live: Live | None = None,
     gather: Callable[[NotificationEvent], bool] | None = None,
+    wakes: Callable[[NotificationEvent], bool] | None = None,
 ) -> EventType:
     return EventType(
         key=key,
@@ -295,6 +296,7 @@ def _entry(
         lane=lane,
         live=live,
         gather=gather,
+        wakes=wakes,
         example={**_EXAMPLE, **(example or {})},
     )
 
@@ -336,11 +338,13 @@ ENTRIES = (
         "appointment.rescheduled",
         ("Appointment moved", "تغيير موعد"),
         NotificationType.CHANGE,
-        _Rule(frozenset({S.RESCHEDULED, S.CONFIRMED}), _start, (_move,), to_provider=True),
+        _Rule(frozenset({S.RESCHEDULED, S.CONFIRMED}), _start, (_move,), to_provider=True, to_front_desk=True),
         Delivery(_P, (Slot.MOBILE, Slot.EMAIL, Slot.IN_APP), words.RESCHEDULED, words.RESCHEDULED_BELL),
         Delivery(_PROVIDER, (Slot.IN_APP, Slot.EMAIL), (words.RESCHEDULED_STAFF_EMAIL,), words.RESCHEDULED_STAFF_BELL),
+        Delivery(_DESK, (Slot.IN_APP,), bell=words.MOVED_BY_PATIENT_BELL),
         example=_EXAMPLE_MOVE,
         lane=Lane.URGENT,
+        wakes=waking.wakes,
     ),
     _entry(
         "appointment.arrived",
@@ -384,6 +388,7 @@ ENTRIES = (
         Delivery(_DESK, (Slot.IN_APP,), bell=words.CANCELLED_BY_PATIENT_BELL),
         example=_EXAMPLE_REASON,
         lane=Lane.URGENT,
+        wakes=waking.wakes,
     ),
     _entry(
         "appointment.no_show",

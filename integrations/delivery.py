@@ -179,8 +179,8 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
     """Adds up to ``limit`` rows of the tenant, whose scope is open; returns how many."""
     now = timezone.now()
     due = selectors.due(lane, now)
+    rest.put_off(tenant_id, lane, now)
     if lane != Lane.URGENT:
-        rest.put_off(tenant_id, lane, now)
         # A bulk send that was paused a second ago, or whose hours are over: its messages wait where they are.
         due = bulk_hold.without_held(due, now)
     if only is not None:
@@ -201,7 +201,12 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
 def _admit(batch: Batch, tenant_id: uuid.UUID, lane: int, found: list[Message]) -> Mapping[uuid.UUID, str]:
     """Which of them go, with whom: refused ones end here, those over a limit stay where they are."""
     refused = gate.recheck_many(found)
-    put_off = bulk_hold.postpone([row for row in found if row.pk not in refused], timezone.now())
+    put_off: set[uuid.UUID] = set()
+    # The hours of a class, then the night of a reader.
+    for hold in (bulk_hold.postpone, rest.hold_for_readers):
+        held, ended = hold([row for row in found if row.pk not in refused and row.pk not in put_off], timezone.now())
+        put_off |= held
+        refused |= ended
     groups: dict[tuple[str, str], list[Message]] = defaultdict(list)
     carriers: dict[uuid.UUID, str] = {}
     for row in found:

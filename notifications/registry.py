@@ -123,6 +123,8 @@ class EventType:
     refusal: Callable[[NotificationEvent], Reason | None] | None = None
     # Asked when the time of an event that has waited comes: True, if it is told with others, or a little later.
     gather: Callable[[NotificationEvent], bool] | None = None
+    # Asked in quiet hours (``rest.py``): True, if its reader must be woken. What they did themselves need not be asked.
+    wakes: Callable[[NotificationEvent], bool] | None = None
     # ``Subject.reader``, asked again before each send.
     reader: Callable[[NotificationEvent], Contact | str | None] | None = None
     live: Callable[[Sequence[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]] | None = None

@@ -480,10 +480,13 @@ def test_a_single_promotion_at_night_is_put_off_until_the_morning(
     offer = a_message(clinic, patient, "MARKETING")
     care = a_message(clinic, patient, "GENERAL")
     night = at(23)
-    assert bulk_hold.postpone([offer, care], night) == {offer.pk}
+    offer.expires_at = at(10) + DAY
+    assert bulk_hold.postpone([offer, care], night) == ({offer.pk}, {})
     offer.refresh_from_db()
     assert offer.next_attempt_at == at(9) + DAY
-    assert bulk_hold.postpone([offer, care], at(12)) == set()
+    assert bulk_hold.postpone([offer, care], at(12)) == (set(), {})
+    offer.expires_at = at(8) + DAY
+    assert bulk_hold.postpone([offer, care], night) == (set(), {offer.pk: Reason.CLASS_WINDOW})
 
 
 def a_message(clinic: Clinic, patient: Patient, kind: str) -> Message:
