@@ -24,6 +24,7 @@ from notifications.states import NEVER_LEFT, NotificationType, Reason
 BOOKED, MOVED = "appointment.booked", "appointment.rescheduled"
 CANCELLED = "appointment.cancelled"
 RESTING = (BOOKED, MOVED)
+_STAFF = (Audience.PROVIDER, Audience.FRONT_DESK)
 # News that one message may tell of many visits: a series that was booked, a provider's day that was called off.
 _TOLD_TOGETHER = frozenset({"appointment.new", BOOKED, CANCELLED})
 # However many relatives are booked one after the other: the first is told after so many rests.
@@ -49,10 +50,14 @@ def tell_moved(appointment: Appointment, move: AppointmentEvent, overtaken: list
     """
     due_at = rest(appointment, move)
     payload = _payload(move)
+    if "confirmed_with_it" in move.details:
+        # The patient has chosen the time: the confirmation, which follows at once, is their one message.
+        record_move(MOVED, appointment, move, payload, audiences=_STAFF)
+        return
     if due_at is None and not overtaken:
         record_move(MOVED, appointment, move, payload)
         return
-    record_move(MOVED, appointment, move, payload, suffix=":staff", audiences=(Audience.PROVIDER,))
+    record_move(MOVED, appointment, move, payload, suffix=":staff", audiences=_STAFF)
     key = MOVED
     first = next((event for event in overtaken if event.key == MOVED), None)
     if first is not None:
@@ -70,7 +75,7 @@ def tell_moved(appointment: Appointment, move: AppointmentEvent, overtaken: list
 def tell_cancelled(appointment: Appointment, move: AppointmentEvent, overtaken: list[NotificationEvent]) -> None:
     """Who was never told of the visit need not hear that it is off."""
     is_news = any(event.key == BOOKED for event in overtaken) and not is_told(appointment)
-    audiences = (Audience.PROVIDER, Audience.FRONT_DESK) if is_news else ()
+    audiences = _STAFF if is_news else ()
     record_move(CANCELLED, appointment, move, _payload(move), audiences=audiences)
 
 

@@ -101,6 +101,8 @@ def handle_appointment_rescheduled(appointment: Appointment, move: AppointmentEv
     lifecycle.cancel_for_object(appointment.pk, appointment.version, Reason.STALE_VERSION)
     tokens.issue(appointment)
     reminders.plan(appointment)
+    # Whoever asked for another time has one now.
+    desk_tasks.end_for_object(appointment.pk, {TaskKind.REBOOK})
     first_news.tell_moved(appointment, move, overtaken)
     free_slots.on_moved(appointment, move)
 
@@ -121,6 +123,7 @@ def handle_appointment_completed(appointment: Appointment, move: AppointmentEven
 
 def handle_appointment_cancelled(appointment: Appointment, move: AppointmentEvent) -> None:
     overtaken = first_news.take_back(appointment, Reason.STATUS_NOT_ELIGIBLE)
+    desk_tasks.end_for_object(appointment.pk, {TaskKind.REBOOK})
     _withdraw_everything(appointment, move)
     first_news.tell_cancelled(appointment, move, overtaken)
     free_slots.on_cancelled(appointment, move)

@@ -21,5 +21,8 @@ urlpatterns = [
     path("appointments/<uuid:pk>/consent/", actions.consent, name="consent"),
     path("appointments/<uuid:pk>/results/", actions.results_ready, name="results_ready"),
     path("appointments/<uuid:pk>/<slug:verb>/", actions.action, name="action"),
+    path("appointments/<uuid:pk>/link/unlock/", actions.unlock_link, name="unlock_link"),
+    path("c/<slug:code>/times", link.times, name="link_times"),
+    path("c/<slug:code>/appointment.ics", link.calendar, name="link_calendar"),
     re_path(r"^c/(?P<code>[-a-zA-Z0-9_]+)/?$", link.link, name="link"),
 ]

@@ -10,7 +10,7 @@ class FinanceConfig(AppConfig):
 
     def ready(self) -> None:
         from core import arrival
-        from finance import merging, signals  # noqa: F401  # the handlers connect themselves
+        from finance import enclosures, merging, signals  # noqa: F401  # the handlers connect themselves
         from finance.clearance import check_clearances
         from finance.events import ENTRIES
         from finance.links import invoice_address
@@ -20,6 +20,7 @@ class FinanceConfig(AppConfig):
         arrival.register_check("financial clearance", check_clearances)
         registry.register(*ENTRIES)
         merging.register()
+        enclosures.register()
         links.register_link("finance.invoice", invoice_address)
         from finance import subject_sections
 

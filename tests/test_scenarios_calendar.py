@@ -23,6 +23,7 @@ from appointments.tests.test_booking import book
 from conftest import Clinic
 from core import discretion
 from core.models import Patient
+from finance.tests.test_services import issue
 from integrations import delivery, sms_providers
 from integrations.fanout import process_event
 from integrations.tests.smtp_server import MailServer
@@ -30,6 +31,7 @@ from notifications import branding, default_words
 from notifications.branding import BrandWish
 from notifications.models import Message, NotificationEvent
 from notifications.states import Channel, Lane
+from tests import factories
 
 S = Appointment.Status
 
@@ -213,6 +215,27 @@ def test_nothing_that_reaches_a_patient_of_a_sensitive_place_names_it(
     everything = re.sub(r"[\u2066-\u2069]", "", "\n".join(read))
     for word in telling_words(clinic):
         assert word not in everything, word
+
+
+def test_a_bill_for_a_visit_at_a_sensitive_place_names_it_no_more_than_the_visit_does(
+    clinic: Clinic, ten_oclock: dt.datetime, server: MailServer
+) -> None:
+    sensitive(clinic)
+    branding.brand_set(
+        actor=clinic.admin, wish=BrandWish(colour="#0f6b5c", footer_en="Psychiatry", footer_ar="Psychiatry")
+    )
+    default_words.install(clinic.tenant.pk)
+    factories.PreferenceFactory(tenant=clinic.tenant, patient=clinic.patient, preferred_channel=Channel.EMAIL)
+    Patient.objects.filter(pk=clinic.patient.pk).update(email="sara@mail.example", language="en")
+    clinic.patient.refresh_from_db()
+    issue(clinic, appointment=book(clinic, ten_oclock), description="Psychiatry session")
+    bills = [mail for mail in mails(clinic, server) if "INV-" in mail.as_string()]
+    assert bills
+    for mail in bills:
+        shown = "\n".join(str(value) for value in mail.values())
+        shown += "".join(str(part.get_content()) for part in mail.walk() if part.get_content_maintype() == "text")
+        for word in telling_words(clinic):
+            assert word not in shown, word
 
 
 def test_staff_read_the_real_names_of_a_sensitive_place(

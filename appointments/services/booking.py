@@ -95,10 +95,12 @@ def appointment_reschedule(
     duration: dt.timedelta | None = None,
     provider: User | None = None,
     reason: str = "",
+    confirmed_with_it: bool = False,
 ) -> Appointment:
     """Moves the visit to another time or provider: a new version, to be confirmed anew.
 
     Without an actor it is the patient, by a link; whoever serves the link says which times are theirs to take.
+    ``confirmed_with_it``: the caller confirms it in the same transaction, and the patient reads of that alone.
     """
     appointment = locked(appointment_id)
     if actor is not None:
@@ -121,7 +123,12 @@ def appointment_reschedule(
     check_slot(new_provider, appointment.location, starts_at, length, moving=appointment)
     return apply(
         appointment,
-        Act(actor=actor, reason=text, details={} if actor is not None else {"by": By.PATIENT.value}),
+        Act(
+            actor=actor,
+            reason=text,
+            details=({} if actor is not None else {"by": By.PATIENT.value})
+            | ({"confirmed_with_it": True} if confirmed_with_it else {}),
+        ),
         {
             "status": S.RESCHEDULED,
             "version": appointment.version + 1,

@@ -82,7 +82,7 @@ def test_another_clinic_groups_rows_do_not_exist(clinic: Clinic, other_clinic: C
     ("page", "most"),
     [
         ("settings", 6),
-        ("settings_clinic", 1),
+        ("settings_clinic", 2),
         ("settings_hours", 2),
         ("settings_retention", 2),
         ("settings_locations", 2),
