@@ -14,6 +14,7 @@ class CoreConfig(AppConfig):
         lookups.register()
         merging.register()
         arrival.register_check("consent", consent.check_consents)
-        from core import subject_sections
+        from core import rights_merging, subject_sections
 
         subject_sections.register()
+        rights_merging.register()

@@ -31,4 +31,5 @@ class NotificationsConfig(AppConfig):
 
         registry.register(*portal_events.ENTRIES)
         subject_sections.register()
+        links.register_link("core.rightsrequest", rights_signals.request_address)
         merging.register()

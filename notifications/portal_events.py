@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 
-from core.contacts import Contact, contact_for
-from core.models import RightsKind, RightsRequest, RightsState
+from core.contacts import GUARDIAN_BLOCKED, Contact, contact_for, guardian_contact
+from core.models import Guardianship, RightsKind, RightsRequest, RightsState
 from core.portal_links import portal_address
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
@@ -32,16 +31,29 @@ def _describe_code(_event: NotificationEvent) -> Subject:
     return Subject(context={}, refusal=Reason.STATUS_NOT_ELIGIBLE)
 
 
+def _request_of(event: NotificationEvent) -> RightsRequest | None:
+    rows = RightsRequest.objects.select_related("patient__tenant", "patient__user")
+    return rows.filter(pk=event.object_id).first()
+
+
+def _asker(event: NotificationEvent) -> Contact | str | None:
+    """Who asked is told, and nobody else who reads about the child: parents may have parted."""
+    request = _request_of(event)
+    kind, _colon, key = request.asked_by.partition(":") if request is not None else ("", "", "")
+    if request is None or kind != "guardian":
+        return None
+    rows = Guardianship.objects.filter(patient=request.patient, guardian=key)
+    guardianship = rows.select_related("guardian", "patient__tenant").first()
+    return guardian_contact(guardianship) if guardianship is not None else GUARDIAN_BLOCKED
+
+
 def _describe_answer(event: NotificationEvent) -> Subject:
-    request = (
-        RightsRequest.objects.select_related("patient__tenant", "patient__user")
-        .filter(pk=event.object_id or uuid.UUID(int=0))
-        .first()
-    )
+    request = _request_of(event)
     if request is None:
         return Subject(context={}, refusal=Reason.STATUS_NOT_ELIGIBLE)
     patient = request.patient
-    contact = contact_for(patient)
+    asker = _asker(event)
+    contact = asker or contact_for(patient)
     return Subject(
         context={
             "patient_name": patient,
@@ -51,6 +63,7 @@ def _describe_answer(event: NotificationEvent) -> Subject:
             "link": Link(portal_address()),
         },
         patient=patient,
+        reader=asker,
         useful_until=event.created_at + dt.timedelta(days=7),
         # Who was erased has no address any more, and a request that was withdrawn has no answer.
         refusal=None if request.state in (RightsState.DONE, RightsState.REFUSED) else Reason.STATUS_NOT_ELIGIBLE,
@@ -129,6 +142,7 @@ ENTRIES = (
             ),
         ),
         describe=_describe_answer,
+        reader=_asker,
         example={
             "patient_name": Words("Sara Al-Mutairi", "سارة المطيري"),
             "recipient_name": Words("Huda Al-Rashid", "هدى الراشد"),

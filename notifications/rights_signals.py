@@ -4,13 +4,16 @@ answered. Both in the transaction of the request."""
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import Any
 
 from django.dispatch import receiver
+from django.urls import reverse
 from django.utils import timezone
 
 from core import rights
-from core.models import RightsKind, RightsRequest, RightsState, Role
+from core.access import Can, allows
+from core.models import RightsKind, RightsRequest, RightsState, Role, User
 from notifications import desk_tasks, events
 from notifications.portal_events import ANSWERED_KEY
 from notifications.states import TaskKind
@@ -38,3 +41,10 @@ def request_ended(sender: type[RightsRequest], *, request: RightsRequest, **kwar
     is_gone = request.kind == RightsKind.ERASURE and request.state == RightsState.DONE
     if request.state in (RightsState.DONE, RightsState.REFUSED) and not is_gone:
         events.record(ANSWERED_KEY, tenant_id=request.tenant_id, dedupe=str(request.pk), obj=request)
+
+
+def request_address(user: User, pk: uuid.UUID) -> str | None:
+    """The request's own page, for the admins' work list."""
+    if not allows(user, Can.MANAGE_SETTINGS) or not RightsRequest.objects.filter(pk=pk).exists():
+        return None
+    return reverse("core:rights_detail", args=[pk])
