@@ -173,7 +173,17 @@ GROUPS: list[tuple[Promise, tuple[str, ...]]] = [
     (_("Own settings"), ("staff_preference.", "push.", "chat_target.")),
     (
         _("Clinic settings"),
-        ("clinic.", "location.", "department.", "class_rule.", "brand.", "provider.", "provider_account.", "rate."),
+        (
+            "billing_policy.",
+            "clinic.",
+            "location.",
+            "department.",
+            "class_rule.",
+            "brand.",
+            "provider.",
+            "provider_account.",
+            "rate.",
+        ),
     ),
     (_("Patients"), ("patient.", "guardian.", "consent.", "preference.", "suppressed_address.")),
     (_("Patients' rights"), ("rights_request.", "legal_hold.", "subject_export.", "portal.")),

@@ -36,7 +36,7 @@ DOORS: dict[str, str] = {
         integrations:email_events integrations:sandbox
         integrations:sandbox_refresh integrations:sandbox_reply integrations:twilio_inbound integrations:twilio_status
         integrations:unifonic_status notifications:push_worker
-        branding:logo branding:open_pixel branding:short_link
+        branding:logo branding:open_pixel branding:preferences branding:short_link branding:unsubscribe
         portal:sign_in portal:code portal:choose portal:sign_out portal:overview portal:messages portal:consents
         portal:requests portal:request_withdraw portal:copy
         core:password_forgot core:password_link core:set_language core:sign_in core:sign_in_code core:sign_out
