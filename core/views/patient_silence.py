@@ -8,6 +8,7 @@ from django.contrib import messages as notes
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from core import patients
@@ -52,7 +53,11 @@ def patient_number_wrong(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     if others > 0:
         notes.warning(
             request,
-            _("Nobody is written to at this number any more. It stands in %(count)s other files as well.")
+            ngettext(
+                "Nobody is written to at this number any more. It stands in one more file.",
+                "Nobody is written to at this number any more. It stands in %(count)s more files.",
+                others,
+            )
             % {"count": others},
         )
     else:
