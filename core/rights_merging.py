@@ -43,6 +43,6 @@ def _merge(survivor: Patient, merged: Patient) -> None:
 
 
 @receiver(number_was_wrong)
-def number_in_other_hands(sender: type[Patient], *, tenant_id: uuid.UUID, phone: str, **kwargs: Any) -> None:
+def number_in_other_hands(*, tenant_id: uuid.UUID, phone: str, **_others: Any) -> None:
     """Whoever signed in with it is out at once, and gets no new code: the number is stopped."""
     portal_sessions.end_for_address(tenant_id, phone)
