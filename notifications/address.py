@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from notifications.rendering import Gendered, Words
 
 _DEAR = Gendered(Words("Dear", "مرحبًا"), Words("Dear", "عزيزتي"), Words("Dear", "عزيزي"), is_of_reader=True)
-# Of a child it is always somebody else who reads; not always a parent, so no “your son”.
-_CHILD = Gendered(Words("the child", "الطفل"), Words("the child", "الطفلة"), Words("the child", "الطفل"))
+# Of a child it is always somebody else who reads; not always a parent, so no “your son” in Arabic.
+_CHILD = Gendered(Words("your child", "الطفل"), Words("your child", "الطفلة"), Words("your child", "الطفل"))
 _ADULT = Gendered(Words("the patient", "المراجع"), Words("Ms.", "السيدة"), Words("Mr.", "السيد"))
 
 EXAMPLE: Mapping[str, Any] = {
