@@ -19,11 +19,13 @@ class NotificationsConfig(AppConfig):
             readers,
             registry,
             staff_signals,
+            wish_merging,
             wrong_numbers,
         )
 
         registry.register(*message_events.ENTRIES, *announcements.ENTRIES, *covers.ENTRIES)
         links.register_link("notifications.message", links.message_address)
+        links.register_link("notifications.conversation", links.conversation_address)
         links.register_link("notifications.bulksend", links.bulk_address)
         links.register_link("notifications.messageexport", links.export_address)
         message_actions.register()
@@ -33,3 +35,4 @@ class NotificationsConfig(AppConfig):
         subject_sections.register()
         links.register_link("core.rightsrequest", rights_signals.request_address)
         merging.register()
+        wish_merging.register()

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from core import audit
+from core import audit, merging
 from core.access import Can
 from core.errors import DomainError
 from core.models import Guardian, Patient, User
@@ -204,8 +204,8 @@ def state_of(patient: Patient, purpose: str, channel: str = "") -> ConsentStatus
 
 
 def history_of(patient: Patient) -> list[ConsentRecord]:
-    """Every word, the latest first."""
-    rows = ConsentRecord.objects.filter(patient=patient).select_related("captured_by", "guardian")
+    """Every word, the latest first, with those in files that were merged into this one."""
+    rows = ConsentRecord.objects.filter(patient__in=merging.file_ids(patient)).select_related("captured_by", "guardian")
     return list(rows.order_by("-at", "-created_at", "-pk"))
 
 

@@ -16,8 +16,11 @@ from django.utils import timezone
 from core import phone
 from core.models import Patient, User
 from notifications import consents, opt_log
-from notifications.consent_states import Method, OptAct, OptSource, Purpose
+from notifications.consent_states import NEED_A_YES, Method, OptAct, OptSource, Purpose, purpose_of
 from notifications.models import OptEvent, SuppressedAddress
+from notifications.models.preference import cell
+from notifications.preference_links import UNSUBSCRIBABLE, Key
+from notifications.preferences import preference_update
 from notifications.states import Channel, Reason
 from notifications.suppression import suppress
 
@@ -122,3 +125,43 @@ def normal(channel: str, address: str) -> str:
     except ValidationError:
         # A landline, a short code, or a number of a country that we cannot check: as the provider names it.
         return bare
+
+
+@transaction.atomic
+def unsubscribe(*, key: Key, notification_type: str, raw: str, source: str) -> None:
+    """One kind of message by email, or what was agreed to beyond the care over every channel. Logged each time.
+
+    Raises ``ValueError`` for what is part of the care.
+    """
+    if notification_type not in UNSUBSCRIBABLE:
+        raise ValueError("this is part of the care")
+    patient = key.patient
+    row = opt_log.append(
+        tenant_id=patient.tenant_id,
+        act=OptAct.STOP,
+        channel=Channel.EMAIL,
+        sender="",
+        address=key.contact.email,
+        raw=raw,
+        source=source,
+        patient=patient,
+    )
+    method = _METHODS[OptSource(source)]
+    purpose = purpose_of(notification_type)
+    if purpose in NEED_A_YES:
+        consents.withdraw(
+            patient=patient,
+            guardian=key.guardian,
+            purposes=[purpose],
+            method=method,
+            evidence=f"opt-out {row.position}",
+        )
+        return
+    wishes = consents.locked_preference(patient)
+    preference_update(
+        actor=None,
+        patient=patient,
+        guardian=key.guardian,
+        method=method,
+        values={"switched_off": sorted({*wishes.switched_off, cell(Channel.EMAIL, notification_type)})},
+    )

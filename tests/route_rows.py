@@ -20,8 +20,9 @@ from core.models import Location, SubFile
 from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
 from integrations.models import ProviderState
-from notifications import inbox
-from notifications.models import ChatTarget, MessageTemplate, PushSubscription, SuppressedAddress
+from notifications import desk_tasks, inbox
+from notifications.models import ChatTarget, Conversation, DeskTask, MessageTemplate, PushSubscription, SuppressedAddress
+from notifications.states import TaskKind
 from tests import factories
 
 
@@ -48,6 +49,27 @@ class RowsOf:
             starts_at=timezone.make_aware(dt.datetime.combine(day, dt.time(10))),
             duration=dt.timedelta(minutes=30),
         )
+
+    @cached_property
+    def conversation(self) -> Conversation:
+        return Conversation.objects.create(
+            tenant=self.tenant,
+            address=self.clinic.patient.phone,
+            channel="WHATSAPP",
+            patient=self.clinic.patient,
+            state="OPEN",
+            last_reply_at=timezone.now(),
+        )
+
+    @cached_property
+    def desk_task(self) -> DeskTask:
+        return desk_tasks.open_task(
+            TaskKind.REPLY, tenant_id=self.tenant.pk, key="row", patient=self.clinic.patient, obj=self.conversation
+        )
+
+    @cached_property
+    def wishes_code(self) -> str:
+        return preference_links.link_for(self.clinic.patient).rpartition("/")[2]
 
     @cached_property
     def guardianship(self) -> Any:
@@ -269,6 +291,9 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
         "notifications:message_cancel notifications:message_detail notifications:message_receipts "
         "notifications:message_retry",
     ),
+    **_of("desk_task", "notifications:desk_task_done notifications:desk_task_open"),
+    **_of("conversation", "notifications:conversation"),
+    **_of("conversation", "notifications:conversation_act", verb="take"),
     **_of("provider_state", "notifications:operations_start_again"),
     **_of("absence", "notifications:absence_end"),
     **_of("shift", "notifications:shift_remove"),
@@ -294,6 +319,8 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of(
         "whatsapp_template", "notifications:template_approval notifications:template_approval_refresh", language="en"
     ),
+    "branding:preferences": lambda rows: {"code": rows.wishes_code},
+    "branding:unsubscribe": lambda rows: {"code": rows.wishes_code, "kind": "billing"},
     "core:session_end": lambda rows: {"handle": rows.session_handle},
     "core:settings_account": lambda rows: {"kind": rows.account.kind},
     "core:settings_account_remove": lambda rows: {"kind": rows.account.kind},
@@ -307,6 +334,7 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of("legal_hold", "core:hold_lift"),
     "core:patient_rights": lambda rows: {"pk": rows.clinic.patient.pk},
     "core:hold_create": lambda rows: {"pk": rows.clinic.patient.pk},
+    "core:settings_reminders_department": lambda rows: {"pk": rows.clinic.department.pk},
     "core:settings_user": lambda rows: {"pk": rows.clinic.front_desk.pk},
     "core:settings_user_action": lambda rows: {"pk": rows.clinic.front_desk.pk, "verb": "deactivate"},
     **_of("trial", "core:settings_trial"),

@@ -21,7 +21,9 @@ AUDITED: dict[str, str] = {
     "appointments:consent": "consent.verified",
     "appointments:create": "appointment.booked",
     "appointments:unlock_link": "appointment.link_unlocked",
+    "branding:preferences": "preference.updated consent.granted consent.withdrawn",
     "branding:settings": "brand.changed",
+    "branding:unsubscribe": "preference.updated consent.withdrawn",
     "core:account": "user.profile_updated",
     "core:audit_export": "audit.exported",
     "core:consent_verify": "consent.verified",
@@ -45,6 +47,7 @@ AUDITED: dict[str, str] = {
     "core:settings_account": "provider_account.added provider_account.replaced",
     "core:settings_account_remove": "provider_account.removed",
     "core:settings_classes": "class_rule.set",
+    "core:settings_replies": "reply_rules.set sender_capability.set",
     "core:settings_clinic": "clinic.updated moving.set",
     "core:settings_department": "department.updated",
     "core:settings_department_action": "department.updated",
@@ -53,6 +56,8 @@ AUDITED: dict[str, str] = {
     "core:settings_location": "location.updated",
     "core:settings_location_action": "location.updated",
     "core:settings_location_create": "location.created",
+    "core:settings_reminders": "reminder_rule.set reminder_timing.set",
+    "core:settings_reminders_department": "reminder_rule.set",
     "core:settings_retention": "clinic.updated",
     "core:settings_second_step": "second_factor.requirement_set",
     "core:settings_trial_send": "provider.tested",
@@ -87,6 +92,8 @@ AUDITED: dict[str, str] = {
     "notifications:bulk_create": "bulk.created",
     "notifications:bulk_missed": "bulk.exported",
     "notifications:bulk_submit": "bulk.submitted",
+    "notifications:conversation_act": "conversation.assigned conversation.done",
+    "notifications:desk_task_done": "desk_task.done",
     "notifications:chat_mine_add": "chat_target.added",
     "notifications:chat_remove": "chat_target.removed",
     "notifications:chat_team_add": "chat_target.added",
@@ -123,6 +130,7 @@ AUDITED: dict[str, str] = {
 }
 NOT_AUDITED: dict[str, str] = {
     "the message's own log names who sent it, with time and outcome": """
+        notifications:conversation
         notifications:message_send notifications:message_retry notifications:template_test notifications:push_test
         notifications:chat_test
     """,
@@ -149,7 +157,10 @@ NOT_AUDITED: dict[str, str] = {
 EXEMPT = {route for routes in NOT_AUDITED.values() for route in routes.split()}
 
 # Actions that are put together of a noun and a verb: who writes them → the nouns.
-COMPOSED = {"core/roster.py": {"absence.removed", "absence.ended", "shift.removed", "shift.ended"}}
+COMPOSED = {
+    "core/roster.py": {"absence.removed", "absence.ended", "shift.removed", "shift.ended"},
+    "notifications/consents.py": {"consent.granted", "consent.refused", "consent.withdrawn"},
+}
 
 
 def takes_post(view: Callable[..., object]) -> bool:

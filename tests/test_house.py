@@ -110,6 +110,8 @@ def test_the_public_routes_are_these() -> None:
                 "c/",
                 # and its short form, with the picture that tells of an opened email; and the logo in emails
                 "l/",
+                # what the reader of a message wants to get
+                "p/",
                 # the patient's own view, whose sessions are no user's
                 "me/",
                 "brand/",

@@ -78,7 +78,11 @@ DOORS: dict[str, str] = {
         appointments:messages notifications:message_list notifications:message_detail notifications:filter_save
         notifications:filter_remove
     """,
-    Can.SEND_MESSAGES: "notifications:message_send notifications:message_counter notifications:message_cancel",
+    Can.SEND_MESSAGES: """
+        notifications:message_send notifications:message_counter notifications:message_cancel
+        notifications:desk_tasks notifications:desk_task_open notifications:desk_task_done
+        notifications:conversations notifications:conversation notifications:conversation_act
+    """,
     Can.RETRY_MESSAGES: "notifications:message_retry",
     Can.EXPORT_MESSAGES: """
         notifications:message_export notifications:message_exports notifications:message_export_download
@@ -102,10 +106,10 @@ DOORS: dict[str, str] = {
     Can.SEE_ANALYTICS: "notifications:analytics notifications:figure_messages",
     Can.MANAGE_SETTINGS: """
         finance:billing_settings core:rights_list core:rights_detail core:rights_action core:rights_copy core:hold_create core:hold_lift
-        branding:settings branding:preview core:settings core:settings_classes core:settings_account core:settings_account_remove
+        branding:settings branding:preview core:settings core:settings_classes core:settings_account core:settings_account_remove core:settings_replies
         core:settings_clinic core:settings_department core:settings_department_action core:settings_departments
         core:settings_hours core:settings_location core:settings_location_action core:settings_location_create
-        core:settings_locations core:settings_retention core:settings_second_step core:settings_senders
+        core:settings_locations core:settings_reminders core:settings_reminders_department core:settings_retention core:settings_second_step core:settings_senders
         core:settings_trial core:settings_trial_send core:settings_user core:settings_user_action
         core:settings_user_create core:settings_users
     """,
