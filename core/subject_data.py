@@ -20,6 +20,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils.functional import Promise
 
+from core.merging import file_ids
 from core.models import Guardian, Guardianship, Location, Patient, User
 from core.selectors import zone_of_tenant
 
@@ -121,6 +122,11 @@ class Copy:
     @cached_property
     def zone(self) -> zoneinfo.ZoneInfo:
         return zone_of_tenant()
+
+    @cached_property
+    def files(self) -> list[uuid.UUID]:
+        """The file and those that were merged into it: what is never rewritten still stands under the old ones."""
+        return file_ids(self.patient)
 
     @cached_property
     def own_addresses(self) -> frozenset[str]:

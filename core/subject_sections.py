@@ -79,7 +79,7 @@ def _treatment_consents(copy: Copy) -> Iterator[Row]:
 
 def _looks(copy: Copy) -> Iterator[Row]:
     """Who has looked at what was written to the patient: by role."""
-    for row in Look.objects.filter(patient=copy.patient).select_related("user").order_by("seen_at", "pk"):
+    for row in Look.objects.filter(patient__in=copy.files).select_related("user").order_by("seen_at", "pk"):
         yield {
             "time": row.seen_at,
             "by": copy.staff(row.user),
@@ -90,7 +90,7 @@ def _looks(copy: Copy) -> Iterator[Row]:
 
 def _acts(copy: Copy) -> Iterator[Row]:
     """What was done to the file itself, without the values: they stand in the sections, or are gone."""
-    for row in AuditEvent.objects.filter(object_id=copy.patient.pk).select_related("actor").order_by("created_at"):
+    for row in AuditEvent.objects.filter(object_id__in=copy.files).select_related("actor").order_by("created_at"):
         yield {"time": row.created_at, "by": copy.staff(row.actor), "act": action_label(row.action)}
 
 

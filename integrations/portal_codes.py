@@ -44,12 +44,17 @@ def send(wish_id: uuid.UUID) -> int:
         return 0
     wish = PortalRequest.objects.get(pk=wish_id)
     address = wish.address or ""
-    made = 0
+    made, failed = 0, 0
     for tenant_id in active_tenant_ids() if address else ():
-        with tenant_scope(tenant_id), transaction.atomic():
-            files = files_of(address)
-            made += bool(files) and _queue(wish, tenant_id, address, files[0])
-    PortalRequest.objects.filter(pk=wish_id).update(handled_at=timezone.now(), address="")
+        try:
+            with tenant_scope(tenant_id), transaction.atomic():
+                files = files_of(address)
+                made += bool(files) and _queue(wish, tenant_id, address, files[0])
+        except Exception as error:  # noqa: BLE001  # logged; the others get theirs, and the sweeper tries this one again
+            log.warning("portal_code_failed", tenant_id=str(tenant_id), error=type(error).__name__)
+            failed += 1
+    if not failed:
+        PortalRequest.objects.filter(pk=wish_id).update(handled_at=timezone.now(), address="")
     return made
 
 

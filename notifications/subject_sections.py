@@ -72,7 +72,7 @@ def _wishes(copy: Copy) -> Iterator[Row]:
 
 def _consents(copy: Copy) -> Iterator[Row]:
     """Every word about consent, also those that were taken back."""
-    rows = ConsentRecord.objects.filter(patient=copy.patient).select_related("captured_by")
+    rows = ConsentRecord.objects.filter(patient__in=copy.files).select_related("captured_by")
     for row in rows.order_by("at", "created_at", "pk"):
         by = "" if row.guardian_id is None else _("A guardian")
         yield {
@@ -96,7 +96,7 @@ def _opt_events(copy: Copy) -> Iterator[Row]:
     for reader in readers if not isinstance(readers, str) else ():
         addresses |= {reader.phone, reader.email}
     addresses.discard("")
-    which = Q(patient=copy.patient) | Q(address__in=addresses)
+    which = Q(patient__in=copy.files) | Q(address__in=addresses)
     for row in OptEvent.objects.filter(which).order_by("position"):
         yield {
             "time": row.at,

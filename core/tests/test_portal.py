@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from conftest import Clinic
 from core import portal_sessions, portal_sign_in, rights, subject_exports
-from core.models import AuditEvent, Patient, PortalCode, PortalRequest, PortalSession, RightsRequest
+from core.models import AuditEvent, Patient, PortalCode, PortalRequest, PortalSession, RightsRequest, TenantSettings
 from core.tasks import send_portal_code_task, sweep_portal_task
 from core.tenancy import tenant_scope
-from integrations import delivery
+from integrations import delivery, portal_codes
 from integrations.tests.fakes import FakeProvider, provider
 from notifications import default_words, suppression
 from notifications.models import Message, NotificationPreference
@@ -196,6 +196,40 @@ def test_a_worker_that_runs_twice_makes_one_message_and_a_lost_doorbell_is_rung_
     assert send_portal_code_task(str(wish.pk)) == 0
     assert Message.objects.count() == 1
     assert not PortalRequest.objects.get().address
+
+
+def test_one_clinic_groups_trouble_keeps_no_code_of_another_back(
+    noor: Clinic, other_clinic: Clinic, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tenant_scope(other_clinic.tenant.pk):
+        default_words.install(other_clinic.tenant.pk)
+        Patient.objects.filter(pk=other_clinic.patient.pk).update(phone=noor.patient.phone)
+    real, broken = portal_codes.outbox.write, min(noor.tenant.pk, other_clinic.tenant.pk)
+
+    def write(message: Message, **rest: Any) -> Message:
+        if message.tenant_id == broken:
+            raise RuntimeError("a template that nobody can read")
+        return real(message, **rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(portal_codes.outbox, "write", write)
+        ask(noor.patient.phone)
+    assert PortalCode.objects.count() == 1
+    send_portal_code_task(str(PortalRequest.objects.get(handled_at=None).pk))
+    assert PortalCode.objects.count() == 2
+
+
+def test_a_code_wakes_people_in_quiet_hours(noor: Clinic, provider: FakeProvider) -> None:
+    now = timezone.localtime()
+    TenantSettings.objects.update_or_create(
+        tenant=noor.tenant,
+        defaults={
+            "quiet_from": (now - dt.timedelta(hours=1)).time(),
+            "quiet_until": (now + dt.timedelta(hours=1)).time(),
+        },
+    )
+    ask(noor.patient.phone)
+    assert sent_code(provider, noor.patient.phone)
 
 
 def test_a_family_known_to_two_clinic_groups_gets_a_code_of_each_which_opens_that_one(

@@ -7,13 +7,13 @@ from django.apps import apps
 from django.db.models import Model
 
 from conftest import Clinic
-from core import holds, merging, rights, subject_data
-from core.models import Guardianship, LegalHold, Patient, PortalSession, RightsRequest
+from core import holds, looks, merging, rights, subject_data
+from core.models import Guardianship, LegalHold, Look, Patient, PortalSession, RightsRequest
 from core.patients.numbers import number_is_wrong
 from core.portal_sessions import begin
 from core.subject_data import Copy, mask
 from integrations import fanout
-from notifications import default_words
+from notifications import consents, default_words
 from notifications.models import Message, NotificationEvent
 from tests import factories
 
@@ -86,6 +86,18 @@ def test_a_merge_takes_requests_and_holds_along(clinic: Clinic) -> None:
         ("EXPORT", "WITHDRAWN"),
     ]
     assert set(rows.values_list("asked_by", flat=True)) == {f"patient:{stays.pk}"}
+
+
+@pytest.mark.django_db
+def test_a_copy_tells_what_still_stands_under_a_file_that_was_merged_away(clinic: Clinic) -> None:
+    stays, goes = clinic.patient, factories.PatientFactory(tenant=clinic.tenant)
+    looks.record_look(user=clinic.front_desk, patient=goes, page=Look.Page.PATIENT)
+    consents.record(patient=goes, purpose="awareness", status="granted", method="staff", actor=clinic.front_desk)
+    merging.patient_merge(actor=clinic.admin, survivor=stays, merged=goes)
+    stays.refresh_from_db()
+    told = {one.name: list(one.rows(Copy(stays, f"patient:{stays.pk}", "en"))) for one in subject_data.sections()}
+    assert len(told["access"]) == 1
+    assert "Agreed" in [str(row["status"]) for row in told["consents"]]
 
 
 @pytest.mark.django_db

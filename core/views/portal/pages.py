@@ -17,6 +17,7 @@ from core import keyset, rights, subject_exports
 from core.access import get_or_404
 from core.discretion import names_for
 from core.errors import DomainError
+from core.merging import file_ids
 from core.models import Guardian, RightsState
 from core.portal_forms import RequestForm
 from core.portal_sign_in import CODE_PREFIX
@@ -73,7 +74,7 @@ def messages(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
 @require_safe
 def consents(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
     """Every word about consent, the latest first."""
-    rows = ConsentRecord.objects.filter(patient=visitor.patient)
+    rows = ConsentRecord.objects.filter(patient__in=file_ids(visitor.patient))
     return _page(request, visitor, "consents", {"rows": rows[:200]})
 
 
