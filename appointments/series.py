@@ -27,6 +27,7 @@ from core.access import Can
 from core.errors import DomainError
 from core.models import Department, Location, Patient, User
 from core.permissions import demand
+from core.tenancy import system_scope
 from notifications import events, lifecycle
 from notifications.registry import Audience
 from notifications.states import Reason
@@ -136,6 +137,13 @@ def series_cancel(
     )
     _tell_cancelled(series, actor, cancelled, text)
     return cancelled
+
+
+def find(code: str) -> Series | None:
+    """The series of a link; None for an unknown code or a suspended clinic group."""
+    with system_scope("the code tells the tenant: a patient opens the link without an account"):
+        rows = Series.objects.select_related("tenant", "patient__tenant", "location")
+        return rows.filter(code=code.strip().lower(), tenant__is_active=True).first()
 
 
 def remaining(series: Series) -> list[Appointment]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from appointments.views import actions, booking, calendar, detail, link, lists
+from appointments.views import actions, booking, calendar, detail, link, lists, offered
 
 app_name = "appointments"
 
@@ -22,6 +22,9 @@ urlpatterns = [
     path("appointments/<uuid:pk>/results/", actions.results_ready, name="results_ready"),
     path("appointments/<uuid:pk>/<slug:verb>/", actions.action, name="action"),
     path("appointments/<uuid:pk>/link/unlock/", actions.unlock_link, name="unlock_link"),
+    re_path(r"^offer/(?P<code>[-a-zA-Z0-9_]+)/?$", offered.offer, name="offer"),
+    re_path(r"^series/(?P<code>[-a-zA-Z0-9_]+)/?$", offered.series_page, name="series_link"),
+    re_path(r"^again/(?P<code>[-a-zA-Z0-9_]+)/?$", offered.again, name="again"),
     path("c/<slug:code>/times", link.times, name="link_times"),
     path("c/<slug:code>/appointment.ics", link.calendar, name="link_calendar"),
     re_path(r"^c/(?P<code>[-a-zA-Z0-9_]+)/?$", link.link, name="link"),

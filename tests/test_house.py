@@ -133,6 +133,9 @@ def test_the_walls_between_tenants_have_one_maker() -> None:
 def test_looking_across_tenants_happens_only_where_no_tenant_is_known_yet() -> None:
     """The callers of ``system_scope``; a new one needs its reason there and its name here."""
     assert files_with(r"\bsystem_scope\(") - {"core/tenancy.py"} == {
+        "appointments/offers.py",  # a patient's link to an offered time
+        "appointments/rebooking.py",  # a patient's link that asks for a new time
+        "appointments/series.py",  # a patient's link to all dates of a series
         "appointments/tokens.py",  # a patient's link
         "core/middleware.py",  # the support console
         "integrations/credentials.py",  # a worker that sends for all, a provider that names its account

@@ -32,7 +32,8 @@ PUBLIC = "public"
 # What everybody who is let in must be able to do there → the addresses.
 DOORS: dict[str, str] = {
     PUBLIC: """
-        :healthz :readyz :None appointments:link appointments:link_calendar appointments:link_times
+        :healthz :readyz :None appointments:again appointments:link appointments:offer appointments:series_link
+        appointments:link_calendar appointments:link_times
         integrations:email_events integrations:sandbox
         integrations:sandbox_refresh integrations:sandbox_reply integrations:twilio_inbound integrations:twilio_status
         integrations:unifonic_status notifications:push_worker

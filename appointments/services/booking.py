@@ -18,6 +18,8 @@ from core.access import Can
 from core.errors import DomainError
 from core.models import Department, Location, Patient, Role, User
 from core.permissions import demand
+from notifications import desk_tasks
+from notifications.states import TaskKind
 
 S = Appointment.Status
 By = Appointment.CancelledBy
@@ -76,6 +78,8 @@ def appointment_book(
     )
     appointment.act = Act(actor=actor, details={"told_together": "series"} if series is not None else {})
     appointment.save(force_insert=True)
+    if replaces is not None:
+        desk_tasks.end_for_object(replaces.pk, [TaskKind.REBOOK, TaskKind.CALL])
     audit.record(
         tenant_id=appointment.tenant_id,
         actor=actor,

@@ -135,7 +135,7 @@ def test_a_no_show_offers_what_its_example_promises(clinic: Clinic, visit: Appoi
         read = subject("appointment.no_show")
         assert set(read.context) == set(registry.get("appointment.no_show").example)
         assert read.refusal is None
-        assert read.useful_until == timezone.now() + dt.timedelta(days=3)
+        assert read.useful_until == timezone.now() + dt.timedelta(hours=2, days=3), "days from when it is told"
         assert read.users[PROVIDER] == [clinic.provider]
 
 

@@ -97,7 +97,7 @@ def page(*methods: str) -> Callable[[Page], Callable[..., HttpResponse]]:
             if token is None:
                 return private(in_language(request, _asked(request), "appointments/link_unknown.html", {}, status=404))
             with tenant_scope(token.tenant_id):
-                language = _asked(request) or _reader_language(token.appointment.patient)
+                language = _asked(request) or reader_language(token.appointment.patient)
                 opened = Opened(request, token, language)
                 if second_question.is_asked(token) and not _has_passed(opened):
                     return private(_ask(opened))
@@ -194,7 +194,7 @@ def _asked(request: HttpRequest) -> str:
     return wanted if wanted in Language.values else ""
 
 
-def _reader_language(patient: Patient) -> str:
+def reader_language(patient: Patient) -> str:
     """The language in which the reader of this link gets messages."""
     contact = contact_for(patient)
     if isinstance(contact, Contact) and contact.guardian is not None:
