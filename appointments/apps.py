@@ -14,6 +14,7 @@ class AppointmentsConfig(AppConfig):
         from appointments.events_more import ENTRIES as MORE
         from appointments.events_together import ENTRIES as TOGETHER
         from appointments.links import appointment_address
+        from appointments.reminders import signals as _moving  # noqa: F401  # they connect themselves
         from integrations.bulk import checks
         from notifications import links, questions, registry
 

@@ -72,6 +72,8 @@ PLACES: dict[str, Place] = {
     "notifications.desktask": Place("notifications:desk_tasks", Can.SEND_MESSAGES),
     "notifications.replysettings": Place("core:settings_replies", Can.MANAGE_SETTINGS),
     "notifications.sendercapability": Place("core:settings_replies", Can.MANAGE_SETTINGS),
+    "appointments.reminderrule": Place("core:settings_reminders", Can.MANAGE_SETTINGS),
+    "appointments.remindertiming": Place("core:settings_reminders", Can.MANAGE_SETTINGS),
     "notifications.classrule": Place("core:settings_classes", Can.MANAGE_SETTINGS),
     "integrations.provideraccount": Place("core:settings_senders", Can.MANAGE_SETTINGS),
     "core.location": Place("core:settings_location", Can.MANAGE_SETTINGS, _own),

@@ -118,6 +118,12 @@ def _messages(tenant: Tenant) -> Iterator[Item]:
         "" if own.quiet_from else _("No quiet hours: a message could wake a patient at night."),
     )
     yield Item(
+        reverse("core:settings_reminders"),
+        "bell",
+        _("Reminders"),
+        _("When patients are reminded, and how long a booking rests before it is told"),
+    )
+    yield Item(
         reverse("core:settings_classes"),
         "adjustments-horizontal",
         _("Classes of messages"),
