@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from appointments.models import Appointment
 from core import discretion, phone
@@ -40,6 +40,8 @@ class VisitLine:
 class VisitList:
     """Several visits in one line of text: “Sara 10:00 AM, Omar 10:30 AM”; with their days where these differ."""
 
+    # Its times are read: in the digits that the reader wishes.
+    has_numbers: ClassVar[bool] = True
     lines: tuple[VisitLine, ...]
 
     def name_in(self, language: str | None = None) -> str:

@@ -147,7 +147,8 @@ class AsWished:
     has_hijri: bool
 
 
-# Numbers that are read, not dialled or typed in again: a file's number and a phone keep their digits.
+# Numbers that are read, not dialled or typed in again: a file's number and a phone keep their digits. Another type of
+# value says so by ``has_numbers``.
 _READ = (LocalDate, LocalTime, Money, Count)
 
 
@@ -168,7 +169,7 @@ def _suited(value: Any, reader: Reader) -> Any:
     if isinstance(value, Gendered) and value.is_of_reader:
         return replace(value, gender=reader.gender)
     has_arabic_digits = reader.numerals == "arab"
-    if isinstance(value, _READ) and (has_arabic_digits or reader.show_hijri):
+    if (isinstance(value, _READ) or getattr(value, "has_numbers", False)) and (has_arabic_digits or reader.show_hijri):
         return AsWished(value, has_arabic_digits, reader.show_hijri)
     return value
 

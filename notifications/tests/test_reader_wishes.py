@@ -147,3 +147,14 @@ def test_no_wish_leaves_the_values_alone() -> None:
 
 def test_a_sentences_own_punctuation_is_no_separator() -> None:
     assert wording.arabic_digits("1,250.00, 3.") == "١٬٢٥٠٫٠٠, ٣."
+
+
+def test_another_value_with_numbers_says_so() -> None:
+    @dataclass(frozen=True)
+    class Times:
+        has_numbers = True
+
+        def name_in(self, language: str | None = None) -> str:
+            return "سارة 10:00، عمر 10:30"
+
+    assert said(Times(), Reading(numerals="arab")) == "\u2068سارة ١٠:٠٠، عمر ١٠:٣٠\u2069"
