@@ -153,7 +153,7 @@ def _cancel(visit: Appointment, reply: InboundMessage) -> None:
     )
 
 
-def _change(visit: Appointment, reply: InboundMessage) -> None:
+def _change(visit: Appointment, _reply: InboundMessage) -> None:
     """A person finds the time; until then the visit stands."""
     desk_tasks.open_task(
         TaskKind.REBOOK,

@@ -79,6 +79,8 @@ _DESK = (
         (
             Entry("notifications:dashboard", "layout-dashboard", _("Dashboard")),
             Entry("notifications:message_list", "messages", _("Messages"), ("notifications:message_",)),
+            Entry("notifications:conversations", "message-reply", _("Replies"), ("notifications:conversation",)),
+            Entry("notifications:desk_tasks", "notes", _("Work list"), ("notifications:desk_task",)),
             _INBOX,
         ),
     ),

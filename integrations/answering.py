@@ -7,20 +7,26 @@ hours do not hold it. It goes to the very number, over the channel and from the 
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core import discretion, patients, phone
+from core.access import Can
 from core.contacts import Contact
-from core.models import Location
+from core.errors import DomainError
+from core.models import Location, User
+from core.permissions import demand
 from integrations import outbox
 from integrations.outbox import Origin
-from notifications import gate, reply_answers
-from notifications.models import InboundMessage, Message
+from notifications import conversations, gate, reply_answers
+from notifications.models import Conversation, InboundMessage, Message
 from notifications.questions import Look
 from notifications.rendering import Code, Words
-from notifications.states import Lane, NotificationType, Reason
+from notifications.states import Channel, Lane, NotificationType, Reason
 
 # Later it would answer something else (clinic.md 6.2).
 USEFUL_FOR = dt.timedelta(hours=1)
@@ -88,6 +94,49 @@ def _refusal(message: Message) -> Reason | None:
         notification_type=message.notification_type,
         contact=reader,
     )
+
+
+@transaction.atomic
+def answer_by_hand(*, conversation: Conversation, actor: User, channel: str, body: str, key: uuid.UUID) -> Message:
+    """A person's words to the number of the conversation. The same ``key`` again is the same message.
+
+    Free words go over WhatsApp only within a day of the patient's last message there (its policy); later an approved
+    template or an SMS has to do. Raises ``DomainError``.
+    """
+    demand(actor, Can.SEND_MESSAGES, conversation)
+    if channel not in (Channel.SMS, Channel.WHATSAPP):
+        raise DomainError(_("Choose SMS or WhatsApp."), code="channel_unknown")
+    if not body.strip():
+        raise DomainError(_("Write the message first."), code="body_empty")
+    if channel == Channel.WHATSAPP and conversations.window_until(conversation) is None:
+        raise DomainError(
+            _("WhatsApp takes free words only within a day of the patient's last message. Send an SMS or a template."),
+            code="window_closed",
+        )
+    last = conversations.last_message(conversation)
+    if last is None or last.patient is None:
+        raise DomainError(_("Nobody knows whom this number belongs to."), code="patient_unknown")
+    same_channel = last if last.channel == channel else conversations.last_message(conversation, channel)
+    message = Message(
+        tenant_id=conversation.tenant_id,
+        patient=last.patient,
+        guardian_id=last.guardian_id,
+        channel=channel,
+        notification_type=NotificationType.GENERAL,
+        recipient=conversation.address,
+        language=last.language,
+        body=body.strip(),
+        dedupe_key=f"answer:{actor.pk}:{key}",
+    )
+    sent = outbox.write(
+        message,
+        origin=Origin(sent_by=actor, sender=same_channel.sender if same_channel is not None else None),
+        refusal=_refusal(message),
+        template=None,
+        context={},
+    )
+    conversations.note_replied(conversation=conversation, actor=actor)
+    return sent
 
 
 def number_is_wrong(reply: InboundMessage) -> None:

@@ -32,6 +32,7 @@ State = Conversation.State
 ASKED_FOR = dt.timedelta(hours=24)
 # So many messages of a conversation are on its page.
 SHOWN = 60
+_PHONE = (Channel.SMS, Channel.WHATSAPP)
 _KINDS = (TaskKind.REPLY, TaskKind.EMERGENCY)
 
 
@@ -92,11 +93,6 @@ def note_warned(conversation: Conversation, now: dt.datetime) -> None:
 # --- what people do --------------------------------------------------------------------------------------------------
 
 
-def open_one(*, conversation: Conversation) -> None:
-    """Somebody has opened the page: nothing is unread any more."""
-    Conversation.objects.filter(pk=conversation.pk, unread__gt=0).update(unread=0)
-
-
 @transaction.atomic
 def assign(*, conversation: Conversation, actor: User, to: User | None) -> None:
     """Who looks after it; nobody in particular without ``to``."""
@@ -104,6 +100,9 @@ def assign(*, conversation: Conversation, actor: User, to: User | None) -> None:
     if to is not None and (to.tenant_id != conversation.tenant_id or not to.is_active):
         raise NotAllowed
     row = Conversation.objects.select_for_update().get(pk=conversation.pk)
+    if to is not None and row.unread:
+        row.unread = 0
+        row.save(update_fields=["unread"])
     if row.assigned_to_id == (to.pk if to else None):
         return
     before = row.assigned_to_id
@@ -117,6 +116,13 @@ def assign(*, conversation: Conversation, actor: User, to: User | None) -> None:
         before={"assigned_to": str(before) if before else ""},
         after={"assigned_to": str(to.pk) if to else ""},
     )
+
+
+def note_replied(*, conversation: Conversation, actor: User) -> None:
+    """Somebody has answered: nothing is unread, and it is theirs unless a colleague has it."""
+    row = Conversation.objects.filter(pk=conversation.pk)
+    row.filter(assigned_to=None).update(assigned_to=actor)
+    row.update(unread=0)
 
 
 @transaction.atomic
@@ -156,15 +162,21 @@ def thread(conversation: Conversation) -> list[Line]:
     """The last messages with that number in their order: by SMS and WhatsApp, from both sides."""
     replies = InboundMessage.objects.filter(sender=conversation.address).order_by("-created_at")[:SHOWN]
     ours = (
-        Message.objects.filter(
-            recipient=conversation.address, channel__in=[Channel.SMS, Channel.WHATSAPP], patient__isnull=False
-        )
+        Message.objects.filter(recipient=conversation.address, channel__in=_PHONE, patient__isnull=False)
         .select_related("sent_by", "patient")
         .order_by("-created_at")[:SHOWN]
     )
     lines = [Line(row.created_at, is_reply=True, row=row) for row in replies]
     lines += [Line(row.created_at, is_reply=False, row=row) for row in ours]
     return list(itertools.islice(sorted(lines, key=attrgetter("at"), reverse=True), SHOWN))[::-1]
+
+
+def last_message(conversation: Conversation, channel: str = "") -> Message | None:
+    """The last one of ours to that number, over that channel or any; it says whom the number is known as."""
+    rows = Message.objects.filter(
+        recipient=conversation.address, channel__in=[channel] if channel else _PHONE, patient__isnull=False
+    ).exclude(sent_at=None)
+    return rows.select_related("patient__tenant").order_by("-created_at").first()
 
 
 def patients_in(lines: Sequence[Line]) -> list[uuid.UUID]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import F, Model, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -106,6 +106,18 @@ def complete(*, task: DeskTask, actor: User, note: str = "") -> bool:
             tenant_id=task.tenant_id, actor=actor, action="desk_task.done", obj=task, after={"kind": task.kind}
         )
     return bool(ended)
+
+
+def listed(*, kind: str = "", is_ended: bool = False) -> QuerySet[DeskTask]:
+    """The page's rows: what is open, the most urgent and the oldest first; or what has ended, the latest first."""
+    rows = DeskTask.objects.select_related("patient", "location", "ended_by")
+    if kind:
+        rows = rows.filter(kind=kind)
+    if is_ended:
+        return rows.exclude(state=TaskState.OPEN).order_by("-ended_at", "-pk")
+    return rows.filter(state=TaskState.OPEN).order_by(
+        "-is_urgent", F("due_at").asc(nulls_last=True), "created_at", "pk"
+    )
 
 
 def open_about(object_id: uuid.UUID, kinds: Collection[TaskKind]) -> QuerySet[DeskTask]:

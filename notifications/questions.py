@@ -107,7 +107,7 @@ def messages_asking(*, channel: str, address: str, ours: str, now: dt.datetime |
     since = (now or timezone.now()) - STAYS_OPEN
     return (
         Message.objects.filter(
-            sender_is(channel, ours),
+            sender_is(ours),
             recipient=address,
             channel=channel,
             patient__isnull=False,
@@ -120,7 +120,7 @@ def messages_asking(*, channel: str, address: str, ours: str, now: dt.datetime |
     )
 
 
-def sender_is(channel: str, ours: str) -> Q:
+def sender_is(ours: str) -> Q:
     """Messages that left by this sender. Empty on the row: by the provider's default one."""
     return Q(sender__in=["", ours]) if ours else Q()
 

@@ -67,7 +67,7 @@ def _last_to(*, channel: str, sender: str, to: str, tenant_id: uuid.UUID | None,
     with system_scope("the number tells the tenant: the last message that went there over that channel"):
         theirs = {"tenant": tenant_id} if tenant_id is not None else {}
         sent = Message.objects.filter(
-            questions.sender_is(channel, to),
+            questions.sender_is(to),
             recipient=sender,
             channel=channel,
             patient__isnull=False,
@@ -103,7 +103,7 @@ def tenants_writing_to(reply: InboundMessage) -> list[uuid.UUID]:
         return [reply.tenant_id]
     with system_scope("a STOP to a shared number is recorded by every clinic group that uses it"):
         rows = Message.objects.filter(
-            questions.sender_is(reply.channel, reply.to),
+            questions.sender_is(reply.to),
             recipient=reply.sender,
             channel=reply.channel,
             patient__isnull=False,

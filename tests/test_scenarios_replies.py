@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from core.tenancy import system_scope, tenant_scope
 from integrations import delivery
 from integrations.fanout import process_event
 from integrations.tasks import answer_replies_task
-from integrations.tests.fakes import FakeProvider, provider
+from integrations.tests.fakes import FakeProvider, play
 from notifications import default_words
 from notifications.models import (
     Conversation,
@@ -39,8 +40,6 @@ from notifications.models import (
 from notifications.states import Lane, Reason, Status, TaskKind
 from tests import factories
 
-__all__ = ["provider"]
-
 BASE = "https://clinic.example"
 OURS = "+966920000000"
 S = Appointment.Status
@@ -52,6 +51,13 @@ def set_up(settings: Any) -> None:
     settings.PUBLIC_BASE_URL = BASE
     settings.TWILIO_AUTH_TOKEN = "the-token"
     settings.ALLOWED_HOSTS = ["*"]
+
+
+@pytest.fixture
+def provider(set_up: None) -> Iterator[FakeProvider]:
+    """Gone again before the settings come back, which the providers listen to."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield play(patch)
 
 
 def prepare(clinic: Clinic) -> None:
