@@ -7,6 +7,7 @@ the other apps.
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -31,7 +32,7 @@ def in_force(today: dt.date | None = None) -> QuerySet[LegalHold]:
     return LegalHold.objects.filter(Q(until=None) | Q(until__gte=day), lifted_at=None)
 
 
-def held_patients() -> QuerySet[LegalHold]:
+def held_patients() -> QuerySet[LegalHold, Any]:
     """For ``patient__in``: read anew by every statement, so a hold counts from the moment it is placed."""
     return in_force().order_by().values("patient_id")
 

@@ -73,7 +73,7 @@ class TakenRequestForm(RequestForm):
 
     def __init__(self, *args: Any, guardianships: Sequence[Guardianship], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [("", _("The patient"))]
-        choices += [(str(row.guardian_id), row.guardian.name_in()) for row in guardianships]
+        guardians = [(str(row.guardian_id), row.guardian.name_in()) for row in guardianships]
+        choices = [("", str(_("The patient"))), *guardians]
         self.fields["asked_by"] = forms.ChoiceField(label=_("Who asks?"), required=False, choices=choices)
         self.order_fields(self.field_order)

@@ -121,7 +121,8 @@ def codes_of(message_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
     found: dict[uuid.UUID, str] = {}
     for row in rows:
         try:
-            found[row.message_id] = unseal(bytes(row.sealed), row.pk.bytes).decode()
+            if row.message_id is not None:
+                found[row.message_id] = unseal(bytes(row.sealed), row.pk.bytes).decode()
         except SecretUnreadable:
             # The key has changed since: the patient asks for another.
             continue

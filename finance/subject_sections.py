@@ -12,7 +12,7 @@ from core.models import Patient
 from core.subject_data import Copy, Row, Section
 from finance.models import Invoice, Payment
 from finance.services import OPEN
-from notifications.rendering import format_money
+from notifications.wording import format_money
 from notifications.subject_erasing import erase_news
 
 

@@ -101,8 +101,8 @@ def _way(address: str, file: OpenFile, language: str) -> tuple[str, MessageTempl
         if refusal is None:
             return channel, templates[channel], None
         refusals.append((channel, refusal))
-    channel, refusal = refusals[0]
-    return channel, templates.get(channel), refusal
+    first, why = refusals[0]
+    return first, templates.get(first), why
 
 
 def _language(file: OpenFile) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 from core.contacts import GUARDIAN_BLOCKED, Contact, contact_for, guardian_contact
 from core.models import Guardianship, RightsKind, RightsRequest, RightsState
@@ -32,6 +33,8 @@ def _describe_code(_event: NotificationEvent) -> Subject:
 
 
 def _request_of(event: NotificationEvent) -> RightsRequest | None:
+    if event.object_id is None:
+        return None
     rows = RightsRequest.objects.select_related("patient__tenant", "patient__user")
     return rows.filter(pk=event.object_id).first()
 
@@ -42,7 +45,7 @@ def _asker(event: NotificationEvent) -> Contact | str | None:
     kind, _colon, key = request.asked_by.partition(":") if request is not None else ("", "", "")
     if request is None or kind != "guardian":
         return None
-    rows = Guardianship.objects.filter(patient=request.patient, guardian=key)
+    rows = Guardianship.objects.filter(patient=request.patient, guardian=uuid.UUID(key))
     guardianship = rows.select_related("guardian", "patient__tenant").first()
     return guardian_contact(guardianship) if guardianship is not None else GUARDIAN_BLOCKED
 

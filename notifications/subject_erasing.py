@@ -39,7 +39,7 @@ def erase(patient: Patient) -> int:
     erased += retention.erase_words_of(patient)
     messages = Message.objects.filter(patient=patient)
     erased += _of_messages(list(messages.values_list("pk", flat=True)))
-    about = set(messages.exclude(object_id=None).values_list("object_id", flat=True))
+    about = {key for key in messages.values_list("object_id", flat=True) if key is not None}
     replies = InboundMessage.objects.filter(patient=patient)
     about |= {patient.pk} | set(replies.values_list("pk", flat=True))
     erased += erase_news(about)
