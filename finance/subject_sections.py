@@ -12,8 +12,8 @@ from core.models import Patient
 from core.subject_data import Copy, Row, Section
 from finance.models import Invoice, Payment
 from finance.services import OPEN
-from notifications.wording import format_money
 from notifications.subject_erasing import erase_news
+from notifications.wording import format_money
 
 
 def _invoices(copy: Copy) -> Iterator[Row]:
