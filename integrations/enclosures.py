@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from integrations.sms_providers import Approved
-from notifications import branding, short_links, whatsapp_approval
+from notifications import branding, preference_links, short_links, whatsapp_approval
 from notifications.models import Message, WhatsAppContent
 from notifications.states import Channel
 
@@ -46,15 +46,24 @@ def enclosures_of(tenant_id: uuid.UUID, messages: Sequence[Message]) -> dict[uui
 
 
 def _paper(tenant_id: uuid.UUID, emails: Sequence[Message]) -> dict[uuid.UUID, dict[str, Any]]:
+    # Staff are nobody's audience: they have their preferences in the house, and their opening is not counted.
+    links = {email.pk: _links(email) for email in emails if email.patient_id}
     brand = branding.brand_of(tenant_id)
     if brand is None:
-        return {}
+        return links
     heads = branding.letterheads(brand)
-    # Staff are nobody's audience: their opening is not counted.
     return {
         email.pk: {
             "letterhead": heads[email.language],
             "pixel_url": short_links.pixel_address(email.pk) if brand.track_opens and email.patient_id else "",
+            **links.get(email.pk, {}),
         }
         for email in emails
+    }
+
+
+def _links(email: Message) -> dict[str, Any]:
+    return {
+        "preferences_url": preference_links.link_for_message(email),
+        "unsubscribe_url": preference_links.unsubscribe_address(email),
     }

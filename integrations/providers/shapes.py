@@ -151,6 +151,9 @@ class Outgoing:
     # Email: whose paper it is written on (None: plain), and the picture that tells of its opening (empty: none).
     letterhead: Letterhead | None = None
     pixel_url: str = ""
+    # Where the reader chooses what they get, and where their mail program unsubscribes by itself (RFC 8058); or empty.
+    preferences_url: str = ""
+    unsubscribe_url: str = ""
     calendar: CalendarFile | None = None
     # WhatsApp: sent as this instead of as free text.
     approved: Approved | None = None

@@ -177,3 +177,34 @@ def test_a_calendar_entry_is_an_invitation_beside_the_words_and_a_file_to_open(
     assert (file.get_content_disposition(), file.get_filename()) == ("attachment", "appointment.ics")
     assert invitation.get_content_disposition() is None
     assert part(content, "plain").split() == ["Hello", "مرحبًا"]
+
+
+# --- the reader's way out --------------------------------------------------------------------------------------------
+
+PREFERENCES = "https://agdar.example/p/abc_-123"
+
+
+def test_a_mail_says_where_its_reader_chooses_and_how_a_program_unsubscribes() -> None:
+    ours = mail(preferences_url=PREFERENCES, unsubscribe_url=f"{PREFERENCES}/stop/billing")
+    for content in (letter.write(ours).content, letter.as_django(ours).message().as_bytes()):
+        assert read(content)["List-Unsubscribe"] == f"<{PREFERENCES}/stop/billing>"
+        assert read(content)["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert (
+            part(content, "plain").replace("\r\n", "\n").rstrip().endswith(f"Choose what we send you:\n{PREFERENCES}")
+        )
+        page = part(content, "html")
+        assert f'href="{PREFERENCES}"' in page
+        assert page.count("Choose what we send you") == 1
+
+
+def test_what_is_part_of_the_care_has_no_button_and_staff_have_no_link() -> None:
+    for ours in (mail(preferences_url=PREFERENCES), mail()):
+        headers = read(letter.write(ours).content)
+        assert (headers["List-Unsubscribe"], headers["List-Unsubscribe-Post"]) == (None, None)
+    content = letter.write(mail()).content
+    assert "Choose" not in part(content, "plain") + part(content, "html")
+
+
+def test_nobody_writes_headers_through_the_link() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        letter.write(mail(unsubscribe_url="https://agdar.example/\r\nBcc: all@mail.example"))
