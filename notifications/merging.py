@@ -14,13 +14,15 @@ from core import merging
 from core.contacts import Contact, Readers
 from core.models import Patient
 from notifications import gate, lifecycle
-from notifications.models import DeskTask, InboundMessage, Message
+from notifications.models import Conversation, DeskTask, InboundMessage, Message
 from notifications.states import CANCELLABLE, Reason, TaskState
 
 
 def register() -> None:
     merging.register_step("messages", merge_messages, covers=["notifications.Message"])
-    merging.register_step("replies", merge_replies, covers=["notifications.InboundMessage"])
+    merging.register_step(
+        "replies", merge_replies, covers=["notifications.InboundMessage", "notifications.Conversation"]
+    )
     merging.register_step("desk tasks", merge_tasks, covers=["notifications.DeskTask"])
     # The list of a send stays what was approved; who is in it under the old file is refused as merged away.
     merging.register_step("lists of sends", leave, covers=["notifications.BulkRecipient"])
@@ -52,7 +54,7 @@ def merge_messages(survivor: Patient, merged: Patient) -> None:
         if not address:
             refused[row.pk] = Reason.MERGED_AWAY
             continue
-        keys = [(row.channel, address, row.subject, row.body)]
+        keys: list[tuple[object, ...]] = [(row.channel, address, row.subject, row.body)]
         if row.bulk_id is not None:
             keys.append((row.channel, address, row.bulk_id))
         if said & set(keys):
@@ -73,6 +75,7 @@ def _reader(row: Message, found: list[Contact]) -> Contact:
 
 def merge_replies(survivor: Patient, merged: Patient) -> None:
     InboundMessage.objects.filter(patient=merged).update(patient=survivor)
+    Conversation.objects.filter(patient=merged).update(patient=survivor)
 
 
 def merge_tasks(survivor: Patient, merged: Patient) -> None:

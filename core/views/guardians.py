@@ -15,8 +15,7 @@ from django.views.decorators.http import require_POST
 from core import patients
 from core.access import Can, get_or_404, require
 from core.errors import DomainError
-from core.forms import GuardianForm
-from core.guardian_forms import GuardianTermsForm
+from core.forms import GuardianForm, GuardianTermsForm
 from core.models import Guardian, Guardianship, Patient, User
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from core.contacts import Contact, recipients_for
@@ -48,7 +49,9 @@ def readers_of(patient: Patient, preference: NotificationPreference | None = Non
     return [_reader(patient, preference, contact, kinds) for contact in found]
 
 
-def _reader(patient: Patient, preference: NotificationPreference, contact: Contact, kinds: dict[object, str]) -> Reader:
+def _reader(
+    patient: Patient, preference: NotificationPreference, contact: Contact, kinds: dict[uuid.UUID, str]
+) -> Reader:
     guardian = contact.guardian
     language = contact.language if guardian is not None else preference.preferred_language or patient.language
     return Reader(

@@ -127,6 +127,7 @@ def build_people(build: Build) -> People:
         maker.family(size)
     maker.unverified_family()
     maker.adults()
+    maker.second_parents()
     _preferences(build, people)
     counter = build.counter("patient")
     counter.value = FIRST_MRN + PATIENTS - 1
@@ -167,6 +168,7 @@ class _Maker:
         self.child_ages = list(CHILD_AGES)
         self.adult_ages = list(ADULT_AGES)
         self.taken: set[str] = set()
+        self.seen_by = next(user for user in build.users.values() if user.role == Role.FRONT_DESK)
 
     def story_patient(self) -> None:
         """Adult, reads Arabic, likes WhatsApp, has an email and an account: the one a visitor books first."""
@@ -190,6 +192,42 @@ class _Maker:
         if is_first:
             own = self.patient(Pair(guardian.name_en, guardian.name_ar), Gender.FEMALE, age=self.adult_ages.pop(0))
             own.phone, own.email = guardian.phone, guardian.email
+
+    def second_parents(self) -> None:
+        """A father who leaves the messages to the mother, and one who must not be told."""
+        fathers = (
+            (Pair("Nasser Al-Dosari", "ناصر الدوسري"), {"receives_messages": False}),
+            (Pair("Turki Al-Anazi", "تركي العنزي"), {"blocked_reason": "Court order no. 1187"}),
+        )
+        first_contacts = list(dict.fromkeys(bond.guardian_id for bond in self.people.guardianships))
+        for position, (name, terms) in enumerate(fathers, start=1):
+            father = Guardian(
+                id=self.build.new_id(),
+                tenant=self.build.tenant,
+                name_en=name.en,
+                name_ar=name.ar,
+                # A prefix that nobody else of the demo has.
+                phone=f"+966573{self.build.plan.seed % 100:02d}{4100 + position}",
+                language=Language.ARABIC,
+                gender=Gender.MALE,
+                created_at=self.build.now - dt.timedelta(days=300),
+            )
+            self.people.guardians.append(father)
+            of_family = [b for b in self.people.guardianships if b.guardian_id == first_contacts[position]]
+            for bond in of_family:
+                self.people.guardianships.append(
+                    Guardianship(
+                        id=self.build.new_id(),
+                        tenant=self.build.tenant,
+                        patient=bond.patient,
+                        guardian=father,
+                        kind=Guardianship.Kind.FATHER,
+                        verified_at=bond.verified_at,
+                        verified_by=bond.verified_by,
+                        evidence=bond.evidence,
+                        **terms,
+                    )
+                )
 
     def unverified_family(self) -> None:
         """Nobody is told about this child until the front desk has seen the family card."""
@@ -250,6 +288,7 @@ class _Maker:
             phone=self.phone(),
             email=_email(name.en, FIRST_MRN + len(self.people.guardians)),
             language=Language.ENGLISH if len(self.people.guardians) == 3 else Language.ARABIC,
+            gender=gender,
             created_at=self.build.now - dt.timedelta(days=320),
         )
         self.people.guardians.append(guardian)
@@ -264,6 +303,8 @@ class _Maker:
             kind=Guardianship.Kind.MOTHER if mother else Guardianship.Kind.FATHER,
             is_primary=True,
             verified_at=verified_at,
+            verified_by=self.seen_by if verified_at is not None else None,
+            evidence="Family register, seen on paper" if verified_at is not None else "",
         )
         self.people.guardianships.append(bond)
         self.people.speakers[child.pk] = bond
