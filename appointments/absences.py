@@ -154,7 +154,7 @@ def finish(absence_id: uuid.UUID) -> int:
     audit.record(
         tenant_id=absence.tenant_id,
         actor=absence.created_by,
-        action="absence.called_off",
+        action="provider_absence.called_off",
         obj=absence,
         after={
             "provider_id": str(absence.provider_id),
@@ -175,7 +175,7 @@ def lift(*, absence_id: uuid.UUID, actor: User) -> ProviderAbsence:
     if absence.lifted_at is None:
         absence.lifted_at = timezone.now()
         absence.save(update_fields=["lifted_at"])
-        audit.record(tenant_id=absence.tenant_id, actor=actor, action="absence.lifted", obj=absence)
+        audit.record(tenant_id=absence.tenant_id, actor=actor, action="provider_absence.lifted", obj=absence)
     return absence
 
 

@@ -6,13 +6,15 @@ A new address with an id in it gets its row here. ``RowsOf`` makes each kind onc
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from django.utils import timezone
 
-from appointments import services
+from appointments import absences, services, waiting
+from appointments import series as visit_series
 from appointments.models import Appointment
 from conftest import Clinic
 from core import holds, rights, roster, subject_exports
@@ -20,8 +22,15 @@ from core.models import Location, SubFile
 from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
 from integrations.models import ProviderState
-from notifications import desk_tasks, inbox
-from notifications.models import ChatTarget, Conversation, DeskTask, MessageTemplate, PushSubscription, SuppressedAddress
+from notifications import desk_tasks, inbox, preference_links
+from notifications.models import (
+    ChatTarget,
+    Conversation,
+    DeskTask,
+    MessageTemplate,
+    PushSubscription,
+    SuppressedAddress,
+)
 from notifications.states import TaskKind
 from tests import factories
 
@@ -70,6 +79,43 @@ class RowsOf:
     @cached_property
     def wishes_code(self) -> str:
         return preference_links.link_for(self.clinic.patient).rpartition("/")[2]
+
+    @cached_property
+    def series(self) -> Any:
+        return visit_series.series_book(
+            actor=self.clinic.front_desk,
+            patient=self.clinic.patient,
+            provider=self.clinic.colleague,
+            location=self.clinic.location,
+            department=self.clinic.department,
+            starts_at=timezone.now() + dt.timedelta(days=2),
+            duration=dt.timedelta(minutes=30),
+            count=2,
+        )
+
+    @cached_property
+    def provider_absence(self) -> Any:
+        """Of a colleague's, long after what else is booked."""
+        begins = timezone.now() + dt.timedelta(days=200)
+        return absences.call_off(
+            actor=self.clinic.front_desk,
+            provider=self.clinic.colleague,
+            starts_at=begins,
+            ends_at=begins + dt.timedelta(hours=8),
+            reason="x",
+            key=uuid.uuid4(),
+        )
+
+    @cached_property
+    def waiting(self) -> Any:
+        today = timezone.localdate()
+        return waiting.entry_add(
+            actor=self.clinic.front_desk,
+            patient=self.clinic.patient,
+            department=self.clinic.department,
+            first_day=today,
+            last_day=today + dt.timedelta(days=30),
+        )
 
     @cached_property
     def guardianship(self) -> Any:
@@ -272,7 +318,7 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of(
         "visit",
         "appointments:checks appointments:consent appointments:detail appointments:messages appointments:results_ready"
-        " appointments:unlock_link",
+        " appointments:unlock_link appointments:follow_up",
     ),
     **_of("visit", "appointments:action", verb="confirm"),
     **_of("guardianship", "core:guardian_action", verb="verify"),
@@ -305,6 +351,9 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
         "notifications:acknowledge notifications:archive notifications:notification notifications:open "
         "notifications:read notifications:snooze notifications:unarchive notifications:unread notifications:wake",
     ),
+    **_of("series", "appointments:series"),
+    **_of("provider_absence", "appointments:absence"),
+    **_of("waiting", "appointments:waiting_end"),
     **_of("saved_filter", "notifications:filter_remove"),
     **_of("export", "notifications:message_export_download notifications:message_export_remove"),
     **_of(

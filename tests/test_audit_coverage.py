@@ -19,7 +19,14 @@ from tests.test_roles import ROUTES
 AUDITED: dict[str, str] = {
     "appointments:action": "appointment.cancelled appointment.no_show appointment.unconfirmed appointment.reinstated",
     "appointments:consent": "consent.verified",
-    "appointments:create": "appointment.booked",
+    "appointments:absence": "provider_absence.lifted",
+    "appointments:absences": "provider_absence.called_off appointment.cancelled",
+    "appointments:create": "appointment.booked series.booked",
+    "appointments:follow_up": "no_show.followed_up",
+    "appointments:policy": "visit_policy.set",
+    "appointments:series": "series.cancelled appointment.cancelled",
+    "appointments:waiting_add": "waitlist.added",
+    "appointments:waiting_end": "waitlist.ended",
     "appointments:unlock_link": "appointment.link_unlocked",
     "branding:preferences": "preference.updated consent.granted consent.withdrawn",
     "branding:settings": "brand.changed",
@@ -146,7 +153,9 @@ NOT_AUDITED: dict[str, str] = {
     """,
     "a file of what was made a moment ago, for its owner": "core:recovery_codes_file",
     "the language of the reader's own pages": "core:set_language",
-    "a patient's answer, in the history of the visit": "appointments:link appointments:link_times",
+    "a patient's answer, in the history of the visit": "appointments:link appointments:link_times appointments:offer",
+    "a patient's wish, in the desk's task": "appointments:again",
+    "looking changes nothing; who posts is shown the page": "appointments:series_link",
     "providers report; the reports are kept as they came": """
         integrations:email_events integrations:twilio_inbound integrations:twilio_status integrations:unifonic_status
     """,

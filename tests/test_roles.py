@@ -63,6 +63,8 @@ DOORS: dict[str, str] = {
     """,
     Can.MANAGE_APPOINTMENTS: """
         appointments:create appointments:create_hints appointments:create_patients appointments:unlock_link
+        appointments:absences appointments:absence appointments:series appointments:waiting appointments:waiting_add
+        appointments:waiting_end appointments:follow_up
     """,
     Can.SEE_PATIENTS: "core:patient_list core:patient_detail",
     Can.EDIT_PATIENTS: """
@@ -106,6 +108,7 @@ DOORS: dict[str, str] = {
     """,
     Can.SEE_ANALYTICS: "notifications:analytics notifications:figure_messages",
     Can.MANAGE_SETTINGS: """
+        appointments:policy
         finance:billing_settings core:rights_list core:rights_detail core:rights_action core:rights_copy core:hold_create core:hold_lift
         branding:settings branding:preview core:settings core:settings_classes core:settings_account core:settings_account_remove core:settings_replies
         core:settings_clinic core:settings_department core:settings_department_action core:settings_departments

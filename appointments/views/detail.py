@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from appointments import selectors
+from appointments import no_shows, selectors
 from appointments.models import Appointment, AppointmentEvent, ConfirmationToken, Reminder
 from appointments.states import AWAITED, Verb, legal_moves
 from appointments.views.history import history_of, reminders_of
@@ -81,6 +81,10 @@ def render_detail(request: HttpRequest, pk: uuid.UUID, *, refused: str = "", sta
     if allows(user, Can.SEE_MESSAGES):
         context.update(_messages(appointment, user))
     context["wish"] = _wish(appointment) if is_desk and appointment.status in AWAITED else None
+    context["may_wait"] = appointment.status in AWAITED
+    if is_desk and appointment.status == S.NO_SHOW:
+        context["may_follow_up"] = no_shows.may_follow_up(appointment)
+        context["follow_up"] = no_shows.planned_for(appointment)
     if is_desk and appointment.link_code and appointment.status in AWAITED:
         context["link"] = f"{settings.PUBLIC_BASE_URL}{reverse('appointments:link', args=[appointment.link_code])}"
     context["history"] = history_of(appointment.events.all())

@@ -56,6 +56,10 @@ def _own_staff(row: Model) -> uuid.UUID | None:
 _TEAM = Place("notifications:team", Can.ADMINISTER)
 PLACES: dict[str, Place] = {
     "appointments.appointment": Place("appointments:detail", Can.SEE_APPOINTMENTS, _own),
+    "appointments.providerabsence": Place("appointments:absence", Can.MANAGE_APPOINTMENTS, _own),
+    "appointments.series": Place("appointments:series", Can.MANAGE_APPOINTMENTS, _own),
+    "appointments.visitpolicy": Place("appointments:policy", Can.MANAGE_SETTINGS),
+    "appointments.waitlistentry": Place("appointments:waiting", Can.MANAGE_APPOINTMENTS),
     "core.absence": _TEAM,
     "core.dutyshift": _TEAM,
     "core.holiday": _TEAM,
