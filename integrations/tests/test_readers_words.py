@@ -100,3 +100,12 @@ def test_the_language_falls_back_step_by_step(
 ) -> None:
     choice = languages.choose(wanted, tenant_default=default, written=written)
     assert (choice.language, choice.step) == (language, step)
+
+
+def test_the_messages_page_tells_the_staff_that_it_is_not_the_readers_language(
+    clinic: Clinic, template: MessageTemplate
+) -> None:
+    MessageTemplate.objects.filter(pk=template.pk).update(body_ar="")
+    message = send(clinic, language="ar", name_en="Omar")
+    page = clinic.client(clinic.admin).get(f"/notifications/messages/{message.pk}/").content.decode()
+    assert "there were words in English only" in page
