@@ -6,11 +6,13 @@ from django.urls import path
 
 from appointments.views import reminder_rules
 from core.views.settings import clinic, overview, places, senders, users
-from notifications.views import message_classes, reply_rules
+from notifications.views import consent_settings, message_classes, reply_rules
 
 urlpatterns = [
     path("classes/", message_classes.classes, name="settings_classes"),
     path("replies/", reply_rules.reply_rules, name="settings_replies"),
+    path("consents/", consent_settings.consent_settings, name="settings_consents"),
+    path("consents/proof/", consent_settings.opt_log_export, name="settings_opt_log"),
     path("", overview.overview, name="settings"),
     path("clinic/", clinic.clinic, name="settings_clinic"),
     path("hours/", clinic.hours, name="settings_hours"),

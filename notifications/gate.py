@@ -139,6 +139,30 @@ def explain(patient: Patient, channel: str, notification_type: str, *, sender: s
     return Decision(reason, _sentence(reason, preference, contact, channel, notification_type))
 
 
+def explain_all(patient: Patient, kinds: Sequence[str]) -> dict[str, list[Decision]]:
+    """Kind → ``explain`` for each channel in their order. A fixed number of queries.
+
+    A stop that was told to one of our senders alone is named as well: the reader cannot know which of them would write.
+    """
+    preference, readers = preference_of(patient), Readers([patient])
+    rule = sending_rules.of(patient.tenant_id)
+    found = {kind: readers.of(patient.pk, kind) for kind in kinds}
+    contacts = {kind: one if isinstance(one, str) else one[0] for kind, one in found.items()}
+    stops = {
+        channel: stops_of(channel, {address_of(one, channel) for one in contacts.values() if isinstance(one, Contact)})
+        for channel in Channel
+    }
+    decisions: dict[str, list[Decision]] = {}
+    for kind, contact in contacts.items():
+        decisions[kind] = []
+        for channel in Channel:
+            reason = _refusal(contact, preference, channel, kind, rule)
+            if reason is None and isinstance(contact, Contact):
+                reason = first_stop(stops[channel].get(address_of(contact, channel), ()), "")
+            decisions[kind].append(Decision(reason, _sentence(reason, preference, contact, channel, kind)))
+    return decisions
+
+
 def _sentence(
     reason: Reason | None,
     preference: NotificationPreference,

@@ -370,6 +370,8 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     ),
     "branding:preferences": lambda rows: {"code": rows.wishes_code},
     "branding:unsubscribe": lambda rows: {"code": rows.wishes_code, "kind": "billing"},
+    "notifications:patient_wishes": lambda rows: {"pk": rows.clinic.patient.pk},
+    "notifications:patient_consent": lambda rows: {"pk": rows.clinic.patient.pk},
     "core:session_end": lambda rows: {"handle": rows.session_handle},
     "core:settings_account": lambda rows: {"kind": rows.account.kind},
     "core:settings_account_remove": lambda rows: {"kind": rows.account.kind},

@@ -66,12 +66,12 @@ DOORS: dict[str, str] = {
         appointments:absences appointments:absence appointments:series appointments:waiting appointments:waiting_add
         appointments:waiting_end appointments:follow_up
     """,
-    Can.SEE_PATIENTS: "core:patient_list core:patient_detail",
+    Can.SEE_PATIENTS: "core:patient_list core:patient_detail notifications:patient_wishes",
     Can.EDIT_PATIENTS: """
         core:patient_rights
         core:patient_create core:patient_update core:patient_duplicates core:patient_address_lift core:guardian_create
         core:guardian_action core:guardian_update core:consent_verify appointments:consent
-        core:patient_restriction core:patient_number_wrong
+        core:patient_restriction core:patient_number_wrong notifications:patient_consent
     """,
     Can.TAKE_PAYMENTS: """
         finance:invoice_create finance:invoice_detail finance:invoice_payer finance:payment_create
@@ -110,7 +110,7 @@ DOORS: dict[str, str] = {
     Can.MANAGE_SETTINGS: """
         appointments:policy
         finance:billing_settings core:rights_list core:rights_detail core:rights_action core:rights_copy core:hold_create core:hold_lift
-        branding:settings branding:preview core:settings core:settings_classes core:settings_account core:settings_account_remove core:settings_replies
+        branding:settings branding:preview core:settings core:settings_classes core:settings_consents core:settings_account core:settings_account_remove core:settings_replies
         core:settings_clinic core:settings_department core:settings_department_action core:settings_departments
         core:settings_hours core:settings_location core:settings_location_action core:settings_location_create
         core:settings_locations core:settings_reminders core:settings_reminders_department core:settings_retention core:settings_second_step core:settings_senders
@@ -118,6 +118,7 @@ DOORS: dict[str, str] = {
         core:settings_user_create core:settings_users
     """,
     Can.ADMINISTER: """
+        core:settings_opt_log
         core:patient_merge core:patient_twins finance:invoice_void finance:refund_create
         notifications:chat_team_add notifications:team notifications:team_minutes notifications:team_absence_create notifications:shift_create
         notifications:shift_remove notifications:holiday_create notifications:holiday_remove notifications:announcements

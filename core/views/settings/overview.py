@@ -149,6 +149,12 @@ def _messages(tenant: Tenant) -> Iterator[Item]:
         if policy.is_on
         else _("Open invoices are not reminded of"),
     )
+    yield Item(
+        reverse("core:settings_consents"),
+        "shield-check",
+        _("Consents and how much is enough"),
+        _("The words patients agree to, caps a day, and the proof of opt-outs"),
+    )
     yield Item(reverse("branding:settings"), "template", _("Look of emails"), _("Logo, colours and footer"))
     yield Item(
         reverse("notifications:team"),
