@@ -227,9 +227,10 @@ def render(text: str, variables: Iterable[str], context: Mapping[str, Any], lang
 
 def fill_value(name: str, value: Any, language: str) -> str:
     """One value as it stands in the text, isolated where it must be. Raises ``MissingPlaceholder`` for none."""
-    if value is None or value == "":
+    # A name that nobody has written down is as missing as none.
+    text = "" if value is None else value_text(value, language)
+    if not text.strip():
         raise MissingPlaceholder(_("There is no value for “{%(name)s}”.") % {"name": name})
-    text = value_text(value, language)
     return text if isinstance(value, Link) else isolate(text, language, code=isinstance(value, Code))
 
 
