@@ -23,6 +23,8 @@ from core import phone
 from core.arrival import Check, open_points
 from core.contacts import DECEASED, MERGED_AWAY, Contact, contact_for
 from core.models import Role, User
+from core.portal_links import portal_address
+from notifications.capabilities import Hint
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.rendering import Code, Link, LocalDate, LocalTime, Words
@@ -51,7 +53,14 @@ _NO_PHONE = Words("the clinic", "العيادة")
 NO_REASON = Words("a change in the clinic's schedule", "تغيير في جدول العيادة")
 PATIENTS_WISH = Words("at the patient's request", "بناءً على طلب المراجع")
 NO_NEXT_STEPS = Words("Please follow what was agreed during the visit.", "نرجو اتباع ما تم الاتفاق عليه خلال الزيارة.")
-ASK = Words("Please confirm or cancel", "نرجو التأكيد أو الإلغاء")
+# A reply is asked for only where it arrives; never by the word “cancel”, which carriers take for an unsubscription.
+ASK = Hint(
+    by_link=Words("Please confirm or cancel", "نرجو التأكيد أو الإلغاء"),
+    by_reply=Words(
+        "Please answer 1 to confirm, 2 to cancel, 3 for another time, or use the link",
+        "نرجو الرد: 1 للتأكيد، 2 للإلغاء، 3 لوقت آخر، أو عبر الرابط",
+    ),
+)
 SHOW = Words("Details", "التفاصيل")
 
 
@@ -83,6 +92,11 @@ def _rebook_link(case: _Case) -> dict[str, Any]:
 def _reminder_link(case: _Case) -> dict[str, Any]:
     """Who has confirmed is not asked again."""
     return _link(case) | {"link_note": SHOW if case.appointment.status == S.CONFIRMED else ASK}
+
+
+def _own_page(_case: _Case) -> dict[str, Any]:
+    """Behind a sign-in by a code: a message about results is a link, and never what they say."""
+    return {"link": Link(portal_address())}
 
 
 def _reason(case: _Case) -> dict[str, Any]:
@@ -428,7 +442,8 @@ ENTRIES = (
         "results.ready",
         ("Results ready", "جاهزية النتائج"),
         NotificationType.RESULTS,
-        _Rule(frozenset({S.IN_PROGRESS, S.COMPLETED}), _days(14)),
+        _Rule(frozenset({S.IN_PROGRESS, S.COMPLETED}), _days(14), (_own_page,)),
         Delivery(_P, (Slot.PREFERRED, Slot.IN_APP), words.RESULTS_READY, words.RESULTS_READY_BELL),
+        example={"link": Link("https://agdar.example/me")},
     ),
 )

@@ -18,7 +18,7 @@ from core import discretion, patients, phone
 from core.access import Can
 from core.contacts import Contact
 from core.errors import DomainError
-from core.models import Location, User
+from core.models import Location, Patient, User
 from core.permissions import demand
 from integrations import outbox
 from integrations.outbox import Origin
@@ -74,6 +74,17 @@ def answer(reply: InboundMessage, words: Words, *, look: Look | None = None, **c
         template=None,
         context={},
     )
+
+
+def is_reader(reply: InboundMessage, patient: Patient) -> bool:
+    """Who writes is still told about this patient, at this number: else nobody acts on their word."""
+    last = reply.in_reply_to
+    if last is None:
+        return False
+    reader = gate.reader_of(
+        Message(patient=patient, guardian_id=last.guardian_id, notification_type=last.notification_type)
+    )
+    return isinstance(reader, Contact) and reader.phone == reply.sender
 
 
 def _some_location() -> Location | None:

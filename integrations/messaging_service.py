@@ -23,7 +23,7 @@ from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
 from integrations import bulk_send, outbox, sync, trial_send, whatsapp
 from integrations.outbox import Origin
-from notifications import address, analytics, gate, languages, lifecycle, registry, rendering, undeliverable
+from notifications import address, analytics, capabilities, gate, languages, lifecycle, registry, rendering, undeliverable
 from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.models.template import TemplateWords
 from notifications.selectors import tenant_of_message
@@ -251,12 +251,18 @@ class MessagingService:
                 next_attempt_at=None,
                 status__in=[Status.FAILED, Status.BOUNCED, Status.SENT, Status.UNCONFIRMED],
             )
-            if not waiting.update(fallback_due_at=None):
+            if not waiting.update(fallback_due_at=None) or self._is_silent_by_nature(message):
                 return None
             copy = self._over_next_channel(message)
             # The copy may be refused too, or there was none to make.
             undeliverable.note_ended([message.pk])
             return copy
+
+    def _is_silent_by_nature(self, message: Message) -> bool:
+        """It left, and its sender reports no deliveries: silence is no sign that it was lost."""
+        if message.status != Status.SENT:
+            return False
+        return not capabilities.of(message.tenant_id, message.channel, message.sender).dlr
 
     def _over_next_channel(self, message: Message) -> Message | None:
         if message.patient is None or message.template is None or message.event is None:

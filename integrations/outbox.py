@@ -22,10 +22,10 @@ from core.errors import DomainError
 from core.models import Location, User
 from core.queueing import ring
 from integrations import whatsapp
-from notifications import lifecycle, segments, short_links
+from notifications import capabilities, desk_tasks, lifecycle, segments, short_links
 from notifications.models import Message, MessageTemplate, NotificationEvent, ShortLink
 from notifications.rendering import TemplateError
-from notifications.states import USEFUL_FOR, Channel, Lane, Reason
+from notifications.states import USEFUL_FOR, Channel, Lane, Reason, TaskKind
 
 # Each lane's queue; docs/operations.md says which workers serve it.
 QUEUE_OF_LANE = {Lane.URGENT: "urgent", Lane.TRANSACTIONAL: "default", Lane.BULK: "bulk"}
@@ -73,7 +73,9 @@ def write(
     is_discreet = message.patient_id is not None and discretion.is_discreet(origin.location)
     if is_discreet:
         context = discretion.discreet_context(context, origin.location)
+    message.sender = origin.sender if origin.sender is not None else sender_for(origin.location, message.channel)
     if template is not None:
+        context = capabilities.suited(message, context, sender=message.sender)
         message.template, message.template_version = template, template.version
         # Before the words are frozen and their segments counted.
         context, links = short_links.shorten(message, context, on_own_host=not is_discreet)
@@ -95,7 +97,6 @@ def write(
     message.sent_by = origin.sent_by
     message.fallback_channels = [str(channel) for channel in origin.fallback_channels]
     message.conversation_id = origin.conversation_id or message.pk
-    message.sender = origin.sender if origin.sender is not None else sender_for(origin.location, message.channel)
     if is_discreet and origin.location is not None and message.channel == Channel.EMAIL:
         message.sender = _discreet_sender(message, origin.location)
     message.segments = segments.count(message.body).parts if message.channel == Channel.SMS else 0
@@ -105,6 +106,8 @@ def write(
     try:
         with transaction.atomic():
             lifecycle.create(message, refusal=refusal, details=details)
+            if refusal is Reason.VARIABLE_MISSING:
+                _ask_for_data(message)
             if refusal is None:
                 if content := whatsapp.content_for(message, template, context):
                     content.save()
@@ -113,6 +116,17 @@ def write(
     except IntegrityError:
         return _existing(message)
     return message
+
+
+def _ask_for_data(message: Message) -> None:
+    """The template says something that nobody has written down: this message stops, and a person is told of it."""
+    desk_tasks.open_task(
+        TaskKind.TEMPLATE_DATA,
+        tenant_id=message.tenant_id,
+        key=f"{message.template_id}:{message.object_id or message.patient_id}",
+        patient=message.patient,
+        obj=message,
+    )
 
 
 def _existing(message: Message) -> Message:

@@ -309,6 +309,9 @@ def _picked(reading: Reading, listed: Sequence[Look]) -> list[Look]:
 
 def _act(case: _Case, meaning: Meaning, looks: Sequence[Look]) -> Outcome:
     """Carries it out for each. What came too late is answered by how it stands."""
+    if not all(answering.is_reader(case.reply, one.patient) for one in looks):
+        # Blocked, of age, another number since: whoever writes may not decide about this patient any more.
+        return _to_staff(case)
     done = [one for one in looks if questions.handler_of(one.thing).act(one.thing, meaning, case.reply)]
     conversations.note_answered(case.conversation)
     if len(done) < len(looks):
@@ -325,6 +328,8 @@ def _act(case: _Case, meaning: Meaning, looks: Sequence[Look]) -> Outcome:
 
 
 def _ask_which(case: _Case, meaning: Meaning, looks: Sequence[Look]) -> Outcome:
+    if not all(answering.is_reader(case.reply, one.patient) for one in looks):
+        return _to_staff(case)
     conversations.note_asked(case.conversation, meaning=meaning, things=[one.thing for one in looks], now=case.now)
     lines = reply_answers.lines(looks, numbered=True)
     answering.answer(case.reply, reply_answers.WHICH, look=looks[0], lines=lines)
@@ -337,7 +342,7 @@ def _tell_state(case: _Case, asked: Asked, looks: Sequence[Look] = ()) -> Outcom
 
 
 def _tell(case: _Case, looks: Sequence[Look], outcome: Outcome) -> Outcome:
-    if not looks:
+    if not looks or not all(answering.is_reader(case.reply, one.patient) for one in looks):
         return _to_staff(case)
     link = looks[0].link if len(looks) == 1 else None
     words = reply_answers.STATE_BY_LINK if link else reply_answers.STATE

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from core import audit
 from core.access import Can
-from core.models import Patient, User
+from core.models import User
 from core.permissions import NotAllowed, demand
 from notifications import desk_tasks
 from notifications.models import Conversation, InboundMessage, Message
@@ -196,7 +196,3 @@ def window_until(conversation: Conversation) -> dt.datetime | None:
     return until if until is not None and until > timezone.now() else None
 
 
-def merge(survivor: Patient, merged: Patient) -> None:
-    """A file was merged into another: its replies and conversations go with it."""
-    InboundMessage.objects.filter(patient=merged).update(patient=survivor)
-    Conversation.objects.filter(patient=merged).update(patient=survivor)

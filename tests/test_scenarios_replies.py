@@ -36,6 +36,7 @@ from notifications.models import (
     NotificationEvent,
     NotificationPreference,
     OptEvent,
+    SenderCapability,
 )
 from notifications.states import Lane, Reason, Status, TaskKind
 from tests import factories
@@ -466,3 +467,157 @@ def test_a_reply_at_night_is_answered_at_once(noor: Clinic, ten_oclock: dt.datet
         quiet_until=(now + dt.timedelta(hours=2)).time(),
     )
     assert "تم التأكيد" in text_of(write(noor.patient.phone, "1"))
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def remind(noor: Clinic, visit: Appointment) -> Message:
+    """The reminder of 24 hours, sent now."""
+    from notifications import events
+
+    events.record(
+        "appointment.reminder_24h", tenant_id=noor.tenant.pk, dedupe=f"t:{visit.pk}", obj=visit, version=visit.version
+    )
+    settle()
+    return Message.objects.get(event__key="appointment.reminder_24h", object_id=visit.pk)
+
+
+def test_a_text_asks_for_a_reply_only_where_a_reply_arrives(noor: Clinic, ten_oclock: dt.datetime) -> None:
+    visit = book(noor, ten_oclock)
+    assert "3 لوقت آخر" in remind(noor, visit).body.translate({0x2066: None, 0x2068: None, 0x2069: None})
+    NotificationPreference.objects.update(preferred_channel="SMS")
+    other = book(noor, ten_oclock + dt.timedelta(hours=1))
+    sms = remind(noor, other)
+    assert (sms.channel, sms.sender) == ("SMS", "CLINIC")
+    assert "3 لوقت آخر" not in sms.body
+    assert "https://clinic.example/" in sms.body
+    # Elsewhere an SMS from a number can be answered: that is data.
+    Location.objects.filter(pk=noor.location.pk).update(sms_sender="+966112223344")
+    SenderCapability.objects.create(tenant=noor.tenant, channel="SMS", sender="+966112223344", two_way=True)
+    third = book(noor, ten_oclock + dt.timedelta(hours=2))
+    assert "3 لوقت آخر" in remind(noor, third).body
+    write(noor.patient.phone, "1", channel="SMS", to="+966112223344")
+    assert status_of(third) == S.CONFIRMED
+
+
+def test_scenario_02_a_reminder_of_a_confirmed_visit_asks_for_nothing(noor: Clinic, ten_oclock: dt.datetime) -> None:
+    visit = book(noor, ten_oclock)
+    write(noor.patient.phone, "1")
+    body = remind(noor, visit).body
+    assert "التأكيد" not in body
+    assert "1 للتأكيد" not in body
+
+
+def combined(noor: Clinic, visits: list[Appointment]) -> None:
+    """One message about all of them, as the family's reminder is."""
+    from appointments.models import FamilyNews, FamilyVisit
+    from notifications import events
+
+    news = FamilyNews.objects.create(tenant=noor.tenant, kind="24H")
+    for visit in visits:
+        FamilyVisit.objects.create(tenant=noor.tenant, news=news, appointment=visit, version=visit.version)
+    events.record("appointment.reminder_together", tenant_id=noor.tenant.pk, dedupe=str(news.pk), obj=news)
+    settle()
+    # What was said of each by itself was days ago.
+    Message.objects.filter(event__key="appointment.booked").update(sent_at=timezone.now() - dt.timedelta(days=4))
+    assert Message.objects.filter(event__key="appointment.reminder_together", status=Status.SENT).count() == 1
+
+
+def test_one_message_about_two_children_is_confirmed_for_both_by_one(
+    noor: Clinic, family: Family, ten_oclock: dt.datetime
+) -> None:
+    sara = book(noor, ten_oclock, patient=family.sara)
+    omar = book(noor, ten_oclock + dt.timedelta(hours=1), patient=family.omar)
+    combined(noor, [sara, omar])
+    reply = write(family.phone, "١")
+    assert (status_of(sara), status_of(omar)) == (S.CONFIRMED, S.CONFIRMED)
+    text = text_of(reply)
+    assert "سارة" in text
+    assert "عمر" in text
+
+
+@pytest.mark.parametrize(("words", "confirmed"), [("1 2", 2), ("عمر", 1), ("سارة وعمر", 2), ("1 3", 0), ("أحمد", 0)])
+def test_numbers_and_names_choose_among_the_visits_of_one_message(
+    noor: Clinic, family: Family, ten_oclock: dt.datetime, words: str, confirmed: int
+) -> None:
+    visits = [
+        book(noor, ten_oclock, patient=family.sara),
+        book(noor, ten_oclock + dt.timedelta(hours=1), patient=family.omar),
+    ]
+    combined(noor, visits)
+    write(family.phone, words)
+    assert [status_of(visit) for visit in visits].count(S.CONFIRMED) == confirmed
+    if words == "عمر":
+        assert status_of(visits[1]) == S.CONFIRMED
+
+
+def test_a_two_under_a_message_about_two_children_is_asked_about(
+    noor: Clinic, family: Family, ten_oclock: dt.datetime
+) -> None:
+    """It could mean “cancel”, or the second one: nothing is called off by a guess."""
+    sara = book(noor, ten_oclock, patient=family.sara)
+    omar = book(noor, ten_oclock + dt.timedelta(hours=1), patient=family.omar)
+    combined(noor, [sara, omar])
+    asked = write(family.phone, "2")
+    assert asked is not None
+    assert asked.outcome == "ASKED"
+    assert (status_of(sara), status_of(omar)) == (S.BOOKED, S.BOOKED)
+    write(family.phone, "الكل")
+    assert (status_of(sara), status_of(omar)) == (S.CANCELLED, S.CANCELLED)
+
+
+def test_a_child_whose_visit_was_called_off_is_not_confirmed_with_the_others(
+    noor: Clinic, family: Family, ten_oclock: dt.datetime
+) -> None:
+    sara = book(noor, ten_oclock, patient=family.sara)
+    omar = book(noor, ten_oclock + dt.timedelta(hours=1), patient=family.omar)
+    combined(noor, [sara, omar])
+    services.appointment_cancel(appointment_id=sara.pk, actor=noor.front_desk, reason="x")
+    write(family.phone, "1")
+    assert (status_of(sara), status_of(omar)) == (S.CANCELLED, S.CONFIRMED)
+
+
+def test_scenario_07_a_message_that_lacks_its_data_stops_with_a_task_and_the_others_go(
+    noor: Clinic, ten_oclock: dt.datetime
+) -> None:
+    lacking = book(noor, ten_oclock)
+    others = [
+        book(noor, ten_oclock + dt.timedelta(hours=hour), patient=factories.PatientFactory(tenant=noor.tenant))
+        for hour in range(1, 5)
+    ]
+    type(noor.provider).objects.filter(pk=noor.colleague.pk).update(name_en="", name_ar="", title_en="", title_ar="")
+    Appointment.objects.filter(pk=lacking.pk).update(provider=noor.colleague)
+    for visit in (lacking, *others):
+        services.appointment_confirm(appointment_id=visit.pk, actor=noor.front_desk)
+    settle()
+    stopped = Message.objects.filter(event__key="appointment.confirmed", reason=Reason.VARIABLE_MISSING)
+    assert {row.object_id for row in stopped} == {lacking.pk}
+    (task,) = tasks(TaskKind.TEMPLATE_DATA)
+    assert task.patient == noor.patient
+    sent = Message.objects.filter(event__key="appointment.confirmed", status=Status.SENT)
+    assert {row.object_id for row in sent} == {visit.pk for visit in others}
+
+
+# --- who may decide --------------------------------------------------------------------------------------------------
+
+
+def test_a_guardian_who_was_blocked_since_decides_nothing(
+    noor: Clinic, family: Family, ten_oclock: dt.datetime
+) -> None:
+    visit = book(noor, ten_oclock, patient=family.sara)
+    family.sara.guardianships.update(blocked_reason="court order")
+    reply = write(family.phone, "2")
+    assert status_of(visit) == S.BOOKED
+    assert reply is not None
+    assert (reply.outcome, acknowledgements(reply)) == ("STAFF", [])
+
+
+def test_a_number_that_is_no_longer_theirs_decides_nothing(noor: Clinic, ten_oclock: dt.datetime) -> None:
+    visit = book(noor, ten_oclock)
+    old = noor.patient.phone
+    Patient.objects.filter(pk=noor.patient.pk).update(phone="+966501239999")
+    reply = write(old, "نعم")
+    assert status_of(visit) == S.BOOKED
+    assert reply is not None
+    assert (reply.outcome, acknowledgements(reply)) == ("STAFF", [])
