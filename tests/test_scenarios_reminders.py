@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
+from django.conf import settings
+from django.test import Client
 from django.utils import timezone
 
-from appointments import services
+from appointments import services, tokens
 from appointments.models import Appointment, FamilyNews, Reminder, ReminderTiming
 from appointments.tasks import send_due_reminders_task
 from appointments.tests.test_booking import book
@@ -234,6 +236,26 @@ def test_siblings_booked_within_the_undo_delay_are_told_in_one_message(
     (told,) = after(morning, 2 * MINUTE, provider, PHONE)
     assert told.index("سارة") < told.index("عمر")
     assert after(morning, 10 * MINUTE, provider, PHONE) == []
+
+
+def test_the_link_of_a_familys_message_leads_on_to_the_others(
+    clinic: Clinic,
+    provider: FakeProvider,
+    morning: time_machine.Coordinates,
+    ten: dt.datetime,
+    sara: Patient,
+    omar: Patient,
+) -> None:
+    hers = book(clinic, ten, patient=sara)
+    his = book(clinic, ten + 30 * MINUTE, patient=omar)
+    (told,) = after(morning, 4 * MINUTE, provider, PHONE)
+    first, other = tokens.link_for(hers), tokens.link_for(his)
+    assert first in told
+    assert other not in told
+    page = Client().get(first.removeprefix(settings.PUBLIC_BASE_URL))
+    assert f'href="{other}?lang=ar"' in page.content.decode()
+    services.appointment_cancel(appointment_id=his.pk, actor=clinic.front_desk, reason="x")
+    assert other not in Client().get(first.removeprefix(settings.PUBLIC_BASE_URL)).content.decode()
 
 
 def test_a_family_that_wants_its_messages_apart_gets_them_apart(

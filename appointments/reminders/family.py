@@ -249,6 +249,19 @@ def _until(news: FamilyNews, row: FamilyVisit) -> dict[str, str]:
     return {"until": reminder.expires_at.isoformat()} if reminder is not None else {}
 
 
+def companions(appointment: Appointment) -> list[Appointment]:
+    """The other visits that the reader of this one was told of in the same message, and that still are as they were told."""
+    told = FamilyNews.objects.filter(visits__appointment=appointment, visits__version=appointment.version)
+    rows = FamilyVisit.objects.filter(news__in=told).exclude(appointment=appointment)
+    found: dict[uuid.UUID, Appointment] = {}
+    for row in rows.select_related("news", "appointment__patient__tenant", "appointment__location"):
+        if row.version == row.appointment.version and row.appointment.status in AWAITED:
+            found[row.appointment_id] = row.appointment
+    return sorted(
+        (visit for visit in found.values() if visit.starts_at > timezone.now()), key=lambda one: one.starts_at
+    )
+
+
 def holds(news: FamilyNews, row: FamilyVisit) -> bool:
     """The visit is as it was told, and still to come. Who has confirmed is told that, not that it was booked."""
     visit = row.appointment

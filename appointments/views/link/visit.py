@@ -10,6 +10,7 @@ from django.utils import timezone, translation
 from appointments import calendar_file, tokens
 from appointments.forms import LinkCancelForm
 from appointments.models import Appointment
+from appointments.reminders import family
 from appointments.views.link.door import Opened, page
 from core.contacts import Contact, contact_for
 from core.errors import DomainError
@@ -60,10 +61,23 @@ def show(opened: Opened, *, form: LinkCancelForm | None = None, status: int = 20
         "has_entry": refused is None or is_cancelled,
         "has_asked": refused is None and desk_tasks.open_about(appointment.pk, {TaskKind.REBOOK}).exists(),
         "preferences": _preferences(appointment) if refused is None else "",
+        "companions": _companions(appointment, opened.language),
         "form": form or LinkCancelForm(),
         "wants_to_cancel": "cancel" in opened.request.GET or (form is not None and form.is_bound),
     }
     return opened.show("appointments/link.html", context, status=status)
+
+
+def _companions(appointment: Appointment, language: str) -> list[dict[str, Any]]:
+    """The other visits of the message that led here: each has a page of its own."""
+    return [
+        {
+            "who": calendar_file.short_name(visit.patient, language),
+            "start": visit.local_start,
+            "link": tokens.link_for(visit),
+        }
+        for visit in family.companions(appointment)
+    ]
 
 
 def _preferences(appointment: Appointment) -> str:
