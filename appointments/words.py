@@ -343,21 +343,22 @@ REMINDER_2H = (
 
 RESULTS_READY = (
     sms(
-        "{clinic_name}: results for {patient_name} are ready. Please call {phone} to hear what comes next.",
-        "{clinic_name}: نتائج {patient_name} جاهزة. نرجو الاتصال على {phone} لمعرفة الخطوة التالية.",
+        "{clinic_name}: results for {patient_name} are ready. Sign in: {link} or call {phone} to hear what comes next.",
+        "{clinic_name}: نتائج {patient_name} جاهزة. لمعرفة الخطوة التالية: {link} أو الاتصال على {phone}",
     ),
     whatsapp(
         "Hello {recipient_name},\nresults for {patient_name} are ready.\n\n"
-        "Please call {phone} to hear what comes next.\n{clinic_name}",
+        "Your own page:\n{link}\n\nOr call {phone} to hear what comes next.\n{clinic_name}",
         "مرحبًا {recipient_name}،\nنتائج {patient_name} جاهزة.\n\n"
-        "نرجو الاتصال على {phone} لمعرفة الخطوة التالية.\n{clinic_name}",
+        "صفحة المراجع:\n{link}\n\nأو الاتصال على {phone} لمعرفة الخطوة التالية.\n{clinic_name}",
     ),
     letter(
         "Results are ready",
         "النتائج جاهزة",
-        "Results for {patient_name} are ready. For your privacy they are not part of this email:"
-        " please call us on {phone} to hear what comes next.",
-        "نتائج {patient_name} جاهزة. حفاظًا على خصوصيتكم لا نرسلها بالبريد، ونرجو الاتصال على {phone} لمعرفة الخطوة التالية.",
+        "Results for {patient_name} are ready. For your privacy they are not part of this email.\n\n"
+        "Your own page:\n{link}\n\nYou can also call us on {phone} to hear what comes next.",
+        "نتائج {patient_name} جاهزة. حفاظًا على خصوصيتكم لا نرسلها بالبريد.\n\n"
+        "صفحة المراجع:\n{link}\n\nأو الاتصال على {phone} لمعرفة الخطوة التالية.",
     ),
 )
 RESULTS_READY_BELL = Bell(

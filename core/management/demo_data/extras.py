@@ -13,9 +13,10 @@ from core.management.demo_data.names import HAND_WRITTEN, REPLIES, Pair
 from core.management.demo_data.people import People
 from core.management.demo_data.visits import History
 from core.models import Language, Patient, Role, User
+from core.portal_links import portal_address
 from notifications.models import Conversation, InboundMessage, Message
 from notifications.registry import Audience
-from notifications.rendering import Words
+from notifications.rendering import Link, Words
 from notifications.states import SUCCESS, Channel
 
 S = Appointment.Status
@@ -53,7 +54,8 @@ def results(build: Build, people: People, history: History) -> Iterator[Happenin
                 key="results.ready",
                 at=at,
                 dedupe=str(visit.pk),
-                context=base_context(build, people, visit.patient, visit.location, visit.number),
+                context=base_context(build, people, visit.patient, visit.location, visit.number)
+                | {"link": Link(portal_address())},
                 object_type="appointments.appointment",
                 object_id=visit.pk,
                 version=visit.version,
