@@ -119,11 +119,13 @@ def write(
 
 
 def _ask_for_data(message: Message) -> None:
-    """The template says something that nobody has written down: this message stops, and a person is told of it."""
+    """The template says something that nobody has written down: this message stops, and a person is told of it, once
+    for all that was to be said about the same thing.
+    """
     desk_tasks.open_task(
         TaskKind.TEMPLATE_DATA,
         tenant_id=message.tenant_id,
-        key=f"{message.template_id}:{message.object_id or message.patient_id}",
+        key=str(message.object_id or message.patient_id or message.template_id),
         patient=message.patient,
         obj=message,
     )
