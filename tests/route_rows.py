@@ -85,21 +85,21 @@ class RowsOf:
         return visit_series.series_book(
             actor=self.clinic.front_desk,
             patient=self.clinic.patient,
-            provider=self.clinic.colleague,
+            provider=self.clinic.provider,
             location=self.clinic.location,
             department=self.clinic.department,
-            starts_at=timezone.now() + dt.timedelta(days=2),
+            starts_at=timezone.now() + dt.timedelta(days=100),
             duration=dt.timedelta(minutes=30),
             count=2,
         )
 
     @cached_property
     def provider_absence(self) -> Any:
-        """Of a colleague's, long after what else is booked."""
+        """Long after what else is booked."""
         begins = timezone.now() + dt.timedelta(days=200)
         return absences.call_off(
             actor=self.clinic.front_desk,
-            provider=self.clinic.colleague,
+            provider=self.clinic.provider,
             starts_at=begins,
             ends_at=begins + dt.timedelta(hours=8),
             reason="x",
