@@ -11,6 +11,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone, translation
 
+from appointments.models import ReminderTiming
 from core.models import Department, Location, Patient, Role, Tenant, User
 from core.tenancy import tenant_scope
 from tests import factories
@@ -64,6 +65,8 @@ def make_clinic(slug: str) -> Clinic:
                 **fields,
             )
 
+        # News of a booking leaves at once here; what rests a few minutes is tested where it matters.
+        ReminderTiming.objects.create(tenant=tenant, undo_minutes=0)
         patient_user = user(Role.PATIENT, "patient")
         return Clinic(
             tenant=tenant,

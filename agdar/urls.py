@@ -19,5 +19,6 @@ urlpatterns = [
     path("", include("appointments.urls")),
     path("", include("notifications.branding_urls")),
     path("notifications/", include("notifications.urls")),
+    path("me/", include("core.views.portal.urls")),
     path("", include("finance.urls")),
 ]

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from appointments.models import Appointment
 from appointments.states import AWAITED
-from core import phone
+from core import discretion, phone
 from integrations.bulk.audience import Person
 from notifications.rendering import Code, LocalDate, LocalTime, Words
 from notifications.states import Reason
@@ -69,7 +69,7 @@ def _person(visit: Appointment, now: dt.datetime) -> Person:
     is_to_come = visit.status in AWAITED and visit.starts_at > now
     return Person(
         visit.patient_id,
-        values,
+        dict(discretion.discreet_context(values, visit.location)),
         object_id=visit.pk if is_to_come else None,
         object_version=visit.version if is_to_come else 0,
     )

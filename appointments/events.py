@@ -16,13 +16,15 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from appointments import reminders, tokens, words
+from appointments import arrival_card, first_news, rebooking, reminders, tokens, waking, words
 from appointments.models import Appointment, Reminder
 from appointments.states import AWAITED, OCCUPYING
 from core import phone
 from core.arrival import Check, open_points
 from core.contacts import DECEASED, MERGED_AWAY, Contact, contact_for
 from core.models import Role, User
+from core.portal_links import portal_address
+from notifications.capabilities import Hint
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.rendering import Code, Link, LocalDate, LocalTime, Words
@@ -42,6 +44,7 @@ class _Case:
 
 Extras = Callable[[_Case], dict[str, Any]]
 Deadline = Callable[[_Case], dt.datetime | None]
+Live = Callable[[Sequence[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]]
 
 
 # --- values of placeholders -----------------------------------------------------------------------------------------
@@ -50,7 +53,14 @@ _NO_PHONE = Words("the clinic", "العيادة")
 NO_REASON = Words("a change in the clinic's schedule", "تغيير في جدول العيادة")
 PATIENTS_WISH = Words("at the patient's request", "بناءً على طلب المراجع")
 NO_NEXT_STEPS = Words("Please follow what was agreed during the visit.", "نرجو اتباع ما تم الاتفاق عليه خلال الزيارة.")
-ASK = Words("Please confirm or cancel", "نرجو التأكيد أو الإلغاء")
+# A reply is asked for only where it arrives; never by the word “cancel”, which carriers take for an unsubscription.
+ASK = Hint(
+    by_link=Words("Please confirm or cancel", "نرجو التأكيد أو الإلغاء"),
+    by_reply=Words(
+        "Please answer 1 to confirm, 2 to cancel, 3 for another time, or use the link",
+        "نرجو الرد: 1 للتأكيد، 2 للإلغاء، 3 لوقت آخر، أو عبر الرابط",
+    ),
+)
 SHOW = Words("Details", "التفاصيل")
 
 
@@ -75,9 +85,18 @@ def _link(case: _Case) -> dict[str, Any]:
     return {"link": Link(tokens.link_for(case.appointment))}
 
 
+def _rebook_link(case: _Case) -> dict[str, Any]:
+    return {"link": Link(rebooking.link_for(case.appointment))}
+
+
 def _reminder_link(case: _Case) -> dict[str, Any]:
     """Who has confirmed is not asked again."""
     return _link(case) | {"link_note": SHOW if case.appointment.status == S.CONFIRMED else ASK}
+
+
+def _own_page(_case: _Case) -> dict[str, Any]:
+    """Behind a sign-in by a code: a message about results is a link, and never what they say."""
+    return {"link": Link(portal_address())}
 
 
 def _reason(case: _Case) -> dict[str, Any]:
@@ -98,26 +117,7 @@ def _next_steps(case: _Case) -> dict[str, Any]:
 
 
 def _open_points(case: _Case) -> dict[str, Any]:
-    return {"open_points": describe_checks(open_points(case.appointment))}
-
-
-def describe_checks(checks: Sequence[Check]) -> Words:
-    """“Open: financial clearance (pending). Clear: consent (verified).”"""
-    unclear = [check for check in checks if not check.is_clear]
-    clear = [check for check in checks if check.is_clear]
-
-    def listed(rows: Sequence[Check], language: str) -> str:
-        if language == "ar":
-            return "، ".join(f"{row.name_ar} ({row.status_ar})" for row in rows)
-        return ", ".join(f"{row.name_en.lower()} ({row.status_en.lower()})" for row in rows)
-
-    if not unclear:
-        return Words(f"All clear: {listed(clear, 'en')}.", f"لا توجد نقاط معلقة: {listed(clear, 'ar')}.")
-    english, arabic = f"Open: {listed(unclear, 'en')}.", f"نقاط معلقة: {listed(unclear, 'ar')}."
-    if clear:
-        english += f" Clear: {listed(clear, 'en')}."
-        arabic += f" مكتمل: {listed(clear, 'ar')}."
-    return Words(english, arabic)
+    return {"open_points": arrival_card.describe_checks(open_points(case.appointment))}
 
 
 # --- people ---------------------------------------------------------------------------------------------------------
@@ -185,6 +185,7 @@ def _describe(rule: _Rule, event: NotificationEvent) -> Subject:
         useful_until=until,
         refusal=_refusal(rule, appointment, event, until),
         is_answered=bool(rule.open_in) and appointment.status not in rule.open_in,
+        told_already=str(event.payload.get("answered", "")),
     )
 
 
@@ -237,8 +238,19 @@ def _days(count: int) -> Deadline:
     return lambda case: case.event.created_at + dt.timedelta(days=count)
 
 
+def _after_no_show(case: _Case) -> dt.datetime:
+    """Days from when the patient is told, not from when it was noted: it rests a while (``no_shows.py``)."""
+    return (case.event.due_at or case.event.created_at) + dt.timedelta(days=3)
+
+
 def _reminder(kind: Reminder.Kind) -> Deadline:
-    return lambda case: reminders.useful_until(case.appointment, kind)
+    """By the clinic group's rule, which the event's reminder knew; by the house's where there is no reminder."""
+
+    def until(case: _Case) -> dt.datetime:
+        planned = case.event.payload.get("until")
+        return dt.datetime.fromisoformat(planned) if planned else reminders.useful_until(case.appointment, kind)
+
+    return until
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -263,7 +275,7 @@ _EXAMPLE_MOVE = {
     "old_time": LocalTime(dt.time(9, 0)),
 }
 _EXAMPLE_CHECKS = {
-    "open_points": describe_checks(
+    "open_points": arrival_card.describe_checks(
         [
             Check("Consent", "الموافقة", "verified", "موثّقة", is_clear=True),
             Check("Financial clearance", "التسوية المالية", "pending", "معلّقة", is_clear=False),
@@ -283,6 +295,9 @@ def _entry(
     *deliveries: Delivery,
     example: Mapping[str, Any] | None = None,
     lane: Lane = Lane.TRANSACTIONAL,
+    live: Live | None = None,
+    gather: Callable[[NotificationEvent], bool] | None = None,
+    wakes: Callable[[NotificationEvent], bool] | None = None,
 ) -> EventType:
     return EventType(
         key=key,
@@ -293,6 +308,9 @@ def _entry(
         describe=functools.partial(_describe, rule),
         refusal=functools.partial(_refusal_now, rule),
         lane=lane,
+        live=live,
+        gather=gather,
+        wakes=wakes,
         example={**_EXAMPLE, **(example or {})},
     )
 
@@ -309,9 +327,11 @@ ENTRIES = (
         "appointment.booked",
         ("Appointment booked", "حجز موعد"),
         NotificationType.CONFIRMATION,
-        _Rule(frozenset({S.BOOKED}), _start, (_link,)),
+        # Moved before anybody was told: then the new time is the news.
+        _Rule(frozenset({S.BOOKED, S.RESCHEDULED}), _start, (_link,)),
         Delivery(_P, (Slot.MOBILE,), words.BOOKED),
         example=_EXAMPLE_LINK,
+        gather=first_news.gather,
     ),
     _entry(
         "appointment.confirmed",
@@ -332,11 +352,13 @@ ENTRIES = (
         "appointment.rescheduled",
         ("Appointment moved", "تغيير موعد"),
         NotificationType.CHANGE,
-        _Rule(frozenset({S.RESCHEDULED, S.CONFIRMED}), _start, (_move,), to_provider=True),
+        _Rule(frozenset({S.RESCHEDULED, S.CONFIRMED}), _start, (_move,), to_provider=True, to_front_desk=True),
         Delivery(_P, (Slot.MOBILE, Slot.EMAIL, Slot.IN_APP), words.RESCHEDULED, words.RESCHEDULED_BELL),
         Delivery(_PROVIDER, (Slot.IN_APP, Slot.EMAIL), (words.RESCHEDULED_STAFF_EMAIL,), words.RESCHEDULED_STAFF_BELL),
+        Delivery(_DESK, (Slot.IN_APP,), bell=words.MOVED_BY_PATIENT_BELL),
         example=_EXAMPLE_MOVE,
         lane=Lane.URGENT,
+        wakes=waking.wakes,
     ),
     _entry(
         "appointment.arrived",
@@ -352,6 +374,7 @@ ENTRIES = (
         ),
         Delivery(_PROVIDER, (Slot.IN_APP,), bell=words.ARRIVED_BELL),
         example=_EXAMPLE_CHECKS,
+        live=arrival_card.live_values,
     ),
     _entry(
         "appointment.in_progress",
@@ -379,14 +402,24 @@ ENTRIES = (
         Delivery(_DESK, (Slot.IN_APP,), bell=words.CANCELLED_BY_PATIENT_BELL),
         example=_EXAMPLE_REASON,
         lane=Lane.URGENT,
+        wakes=waking.wakes,
     ),
     _entry(
         "appointment.no_show",
         ("No-show", "عدم حضور"),
         NotificationType.CHANGE,
-        _Rule(frozenset({S.NO_SHOW}), _days(3), to_provider=True),
+        _Rule(frozenset({S.NO_SHOW}), _after_no_show, (_rebook_link,), to_provider=True),
         Delivery(_P, (Slot.EMAIL, Slot.IN_APP), (words.NO_SHOW_EMAIL,), words.NO_SHOW_BELL),
         Delivery(_PROVIDER, (Slot.IN_APP, Slot.EMAIL), (words.NO_SHOW_STAFF_EMAIL,), words.NO_SHOW_STAFF_BELL),
+        example={"link": Link("https://agdar.example/again/7kmq2xw9b4f")},
+    ),
+    _entry(
+        "appointment.reminder_3d",
+        ("Reminder days before", "تذكير قبل أيام"),
+        NotificationType.REMINDER,
+        _Rule(AWAITED, _reminder(Reminder.Kind.EARLY), (_reminder_link,)),
+        Delivery(_P, (Slot.PREFERRED,), words.REMINDER_24H),
+        example={**_EXAMPLE_LINK, "link_note": ASK},
     ),
     _entry(
         "appointment.reminder_24h",
@@ -409,7 +442,8 @@ ENTRIES = (
         "results.ready",
         ("Results ready", "جاهزية النتائج"),
         NotificationType.RESULTS,
-        _Rule(frozenset({S.IN_PROGRESS, S.COMPLETED}), _days(14)),
+        _Rule(frozenset({S.IN_PROGRESS, S.COMPLETED}), _days(14), (_own_page,)),
         Delivery(_P, (Slot.PREFERRED, Slot.IN_APP), words.RESULTS_READY, words.RESULTS_READY_BELL),
+        example={"link": Link("https://agdar.example/me")},
     ),
 )

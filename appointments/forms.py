@@ -31,6 +31,8 @@ _FIELD_OF = {
     "start_far": "date",
     "duration_invalid": "duration",
     "overlap": "time",
+    "count_out_of_range": "visits",
+    "provider_away": "time",
     "nothing_changed": "time",
     "not_a_provider": "provider",
     "provider_inactive": "provider",
@@ -184,6 +186,16 @@ class BookingForm(_SlotForm):
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
     booking_key = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    # The visit that did not take place, where this one is instead.
+    replaces = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    visits = forms.IntegerField(
+        label=_("Visits, one every week"),
+        required=False,
+        initial=1,
+        min_value=1,
+        max_value=52,
+        help_text=_("More than one is a series: the patient gets one message about all of it."),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,7 +8,7 @@ import zoneinfo
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from appointments.models import Appointment
+from appointments.models import Appointment, ProviderAbsence
 from appointments.states import AWAITED, OCCUPYING
 from core.models import Department, Location, Patient, Role, User
 from core.selectors import matching as patients_matching
@@ -98,6 +98,12 @@ def overlapping(
     if except_for is not None:
         rows = rows.exclude(pk=except_for.pk)
     return rows.order_by("starts_at")
+
+
+def is_away(provider: User, location: Location, starts_at: dt.datetime, ends_at: dt.datetime) -> bool:
+    """The provider's visits of that time were called off (``appointments/absences.py``); ends are open."""
+    absences = ProviderAbsence.objects.filter(provider=provider, lifted_at=None, starts_at__lt=ends_at)
+    return absences.filter(Q(location=None) | Q(location=location), ends_at__gt=starts_at).exists()
 
 
 def count_by_status(rows: QuerySet[Appointment]) -> dict[str, int]:

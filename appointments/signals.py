@@ -15,13 +15,13 @@ from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 from django.utils import timezone
 
-from appointments import reminders, tokens
+from appointments import first_news, free_slots, no_shows, reminders, tokens
 from appointments.models import Act, Appointment, AppointmentEvent, Before
 from appointments.states import AWAITED
 from core.sequences import next_number
 from core.subfiles import subfile_ensure
-from notifications import escalation, events, inbox, lifecycle
-from notifications.states import Reason, StopReason
+from notifications import desk_tasks, escalation, inbox, lifecycle
+from notifications.states import Reason, StopReason, TaskKind
 
 S = Appointment.Status
 _ARRIVAL = "appointment.arrived"
@@ -62,6 +62,9 @@ def appointment_post_save(
         escalation.stop_for_object(instance.pk, StopReason.CHANGED)
         inbox.resolve(object_id=instance.pk, event_key=_ARRIVAL, is_read=instance.status in AWAITED)
     if instance.is_silent:
+        if before is None:
+            # Why nobody is reminded of it, for who looks.
+            reminders.plan(instance)
         return
     for handler in _handlers(move.from_status, move.to_status):
         handler(instance, move)
@@ -80,7 +83,7 @@ def create_patient_confirmation_token(appointment: Appointment, move: Appointmen
     """The link, and the message that carries it to the patient."""
     tokens.issue(appointment)
     if appointment.status == S.BOOKED:
-        _record("appointment.booked", appointment, move)
+        first_news.tell_booked(appointment, move)
 
 
 def schedule_appointment_reminders(appointment: Appointment, move: AppointmentEvent) -> None:
@@ -88,15 +91,20 @@ def schedule_appointment_reminders(appointment: Appointment, move: AppointmentEv
 
 
 def handle_appointment_confirmed(appointment: Appointment, move: AppointmentEvent) -> None:
+    first_news.take_back(appointment, Reason.STATUS_NOT_ELIGIBLE)
     _record("appointment.confirmed", appointment, move)
 
 
 def handle_appointment_rescheduled(appointment: Appointment, move: AppointmentEvent) -> None:
     """A new version: nothing of the old one may leave any more."""
+    overtaken = first_news.take_back(appointment, Reason.STALE_VERSION)
     lifecycle.cancel_for_object(appointment.pk, appointment.version, Reason.STALE_VERSION)
     tokens.issue(appointment)
     reminders.plan(appointment)
-    _record("appointment.rescheduled", appointment, move)
+    # Whoever asked for another time has one now.
+    desk_tasks.end_for_object(appointment.pk, {TaskKind.REBOOK})
+    first_news.tell_moved(appointment, move, overtaken)
+    free_slots.on_moved(appointment, move)
 
 
 def handle_appointment_arrived(appointment: Appointment, move: AppointmentEvent) -> None:
@@ -114,17 +122,22 @@ def handle_appointment_completed(appointment: Appointment, move: AppointmentEven
 
 
 def handle_appointment_cancelled(appointment: Appointment, move: AppointmentEvent) -> None:
+    overtaken = first_news.take_back(appointment, Reason.STATUS_NOT_ELIGIBLE)
+    desk_tasks.end_for_object(appointment.pk, {TaskKind.REBOOK})
     _withdraw_everything(appointment, move)
-    _record("appointment.cancelled", appointment, move)
+    first_news.tell_cancelled(appointment, move, overtaken)
+    free_slots.on_cancelled(appointment, move)
 
 
 def handle_appointment_no_show(appointment: Appointment, move: AppointmentEvent) -> None:
     _withdraw_everything(appointment, move)
-    _record("appointment.no_show", appointment, move)
+    no_shows.follow(appointment, move)
 
 
 def _drop_older_news(appointment: Appointment, move: AppointmentEvent) -> None:
-    """A cancellation taken back: who has not heard of it yet need not."""
+    """A cancellation taken back: who has not heard of it yet need not, and nobody need look for another time."""
+    desk_tasks.end_for_object(appointment.pk, [TaskKind.REBOOK, TaskKind.CALL])
+    first_news.take_back(appointment, Reason.STALE_VERSION)
     lifecycle.cancel_for_object(appointment.pk, appointment.version, Reason.STALE_VERSION)
 
 
@@ -140,12 +153,14 @@ def _arrival_undone(appointment: Appointment, move: AppointmentEvent) -> None:
 
 
 def _end_waiting(appointment: Appointment) -> None:
+    first_news.take_back(appointment, Reason.STATUS_NOT_ELIGIBLE)
     tokens.revoke(appointment)
     reminders.cancel(appointment, Reason.STATUS_NOT_ELIGIBLE)
 
 
 def _withdraw_everything(appointment: Appointment, move: AppointmentEvent) -> None:
     """What was said, or was about to be said, holds no longer."""
+    no_shows.withdraw(appointment)
     _end_waiting(appointment)
     lifecycle.cancel_for_object(appointment.pk, appointment.version + 1, Reason.STATUS_NOT_ELIGIBLE)
 
@@ -187,7 +202,7 @@ def _handlers(was: str, now: str) -> tuple[Handler, ...]:
 
 
 def _as_it_was(appointment: Appointment) -> Before | None:
-    columns = ("status", "starts_at", "version", "provider_id")
+    columns = ("status", "starts_at", "ends_at", "version", "provider_id")
     row = Appointment.objects.filter(pk=appointment.pk).values(*columns).first()
     return Before(**row) if row is not None else None
 
@@ -206,6 +221,7 @@ def _write_history(appointment: Appointment, before: Before | None, act: Act) ->
     if before is not None and before.version != appointment.version:
         details |= {
             "old_starts_at": before.starts_at.isoformat(),
+            "old_ends_at": before.ends_at.isoformat(),
             "old_provider_id": str(before.provider_id),
         }
     return AppointmentEvent.objects.create(
@@ -221,13 +237,4 @@ def _write_history(appointment: Appointment, before: Before | None, act: Act) ->
 
 
 def _record(key: str, appointment: Appointment, move: AppointmentEvent) -> None:
-    """One event a move: the history's row makes it unique."""
-    events.record(
-        key,
-        tenant_id=appointment.tenant_id,
-        dedupe=str(move.pk),
-        obj=appointment,
-        version=appointment.version,
-        actor=move.actor,
-        payload={"reason": move.reason, **move.details},
-    )
+    first_news.record_move(key, appointment, move, {"reason": move.reason, **move.details})

@@ -1,34 +1,41 @@
-"""The patient's link: a short random code that confirms or cancels one version of one visit, once, until it starts.
+"""The patient's link: a short random code for one version of one visit, until it starts.
 
-Opening the link only shows (link previews must not confirm); acting is a POST that ends here. The row of the visit is
-locked before its token is looked at, so of two clicks, or of a click and a move at the desk, one comes second and is
-told so.
+With it the patient confirms (once), calls off, asks for another time, or takes one where the clinic group allows it. Opening
+the link only shows (link previews must not confirm); acting is a POST that ends here. The row of the visit is locked before its
+token is looked at, so of two clicks, or of a click and a move at the desk, one comes second and is told so.
+
+At a sensitive place the code alone opens nothing: ``second_question.py``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from appointments import services
+from appointments import services, slots
 from appointments.models import Appointment, ConfirmationToken
 from appointments.services.common import locked
 from appointments.states import AWAITED
-from core import phone
+from core import phone, tenant_settings
 from core.errors import DomainError
 from core.tenancy import system_scope, tenant_scope
-from notifications import events
+from notifications import desk_tasks, events
+from notifications.states import TaskKind
 
 S = Appointment.Status
 
 # No 0 and o, no 1, i and l: people read codes out. 31 ** 11 is 54 bits, far too many to try.
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 CODE_LENGTH = 11
+# Whoever wishes for another time hears from the desk within a day.
+WISH_WITHIN = dt.timedelta(days=1)
+MOST_WISHES = 5
 
 
 def issue(appointment: Appointment) -> ConfirmationToken:
@@ -106,16 +113,6 @@ def refusal(token: ConfirmationToken, now: dt.datetime | None = None) -> DomainE
             % {"phone": call},
             code="link_expired",
         )
-    if token.used_at is not None:
-        if appointment.status == S.CONFIRMED:
-            return DomainError(
-                _("This appointment is already confirmed. To change it, call %(phone)s.") % {"phone": call},
-                code="already_confirmed",
-            )
-        return DomainError(
-            _("This link was already used. To change the appointment, call %(phone)s.") % {"phone": call},
-            code="link_used",
-        )
     if token.revoked_at is not None or appointment.status not in AWAITED:
         return DomainError(
             _("This link is no longer needed. Questions? Call %(phone)s.") % {"phone": call}, code="link_revoked"
@@ -127,7 +124,7 @@ def confirm_by_link(code: str) -> Appointment:
     """The patient confirms. Raises ``DomainError`` with a sentence for the patient."""
     token = _found(code)
     with tenant_scope(token.tenant_id), transaction.atomic():
-        _use(token)
+        _use(token, once=True)
         appointment = services.appointment_confirm(appointment_id=token.appointment_id, actor=None)
         events.record(
             "appointment.confirmed_by_patient",
@@ -149,6 +146,55 @@ def cancel_by_link(code: str, reason: str = "") -> Appointment:
         )
 
 
+def move_by_link(code: str, starts_at: dt.datetime) -> Appointment:
+    """The patient takes another free time, where the clinic group allows it: moved and confirmed in one.
+
+    Raises ``DomainError`` with a sentence for the patient.
+    """
+    token = _found(code)
+    with tenant_scope(token.tenant_id), transaction.atomic():
+        _use(token)
+        now = timezone.now()
+        if not slots.may_move(token.appointment, tenant_settings.of(token.tenant_id), now):
+            raise DomainError(_("Please ask the clinic for another time."), code="move_not_allowed")
+        if not slots.is_free(token.appointment, starts_at, now=now):
+            raise DomainError(_("This time is no longer free. Please choose another one."), code="time_taken")
+        try:
+            services.appointment_reschedule(
+                appointment_id=token.appointment_id, actor=None, starts_at=starts_at, confirmed_with_it=True
+            )
+        except DomainError as error:
+            # Between the look and the provider's lock somebody else was faster. Their words name the provider.
+            raise DomainError(
+                _("This time is no longer free. Please choose another one."), code="time_taken"
+            ) from error
+        return services.appointment_confirm(appointment_id=token.appointment_id, actor=None)
+
+
+def wish_by_link(code: str, times: Sequence[dt.datetime] = ()) -> Appointment:
+    """The patient would rather come at another time: a task for the desk. The visit stays until somebody moves it.
+
+    Raises ``DomainError`` with a sentence for the patient.
+    """
+    token = _found(code)
+    with tenant_scope(token.tenant_id), transaction.atomic():
+        _use(token, is_answer=False)
+        appointment = token.appointment
+        # What was wished for before holds no longer: the desk has one task a visit, with the latest wish.
+        desk_tasks.end_by_key(TaskKind.REBOOK, str(appointment.pk))
+        desk_tasks.open_task(
+            TaskKind.REBOOK,
+            tenant_id=appointment.tenant_id,
+            key=str(appointment.pk),
+            patient=appointment.patient,
+            obj=appointment,
+            location=appointment.location,
+            due_at=min(appointment.starts_at, timezone.now() + WISH_WITHIN),
+            details={"asked_by": "link", "times": [time.isoformat() for time in times[:MOST_WISHES]]},
+        )
+        return appointment
+
+
 def _found(code: str) -> ConfirmationToken:
     token = find(code)
     if token is None:
@@ -158,12 +204,19 @@ def _found(code: str) -> ConfirmationToken:
     return token
 
 
-def _use(token: ConfirmationToken) -> None:
-    """Marks the token used, or raises. The visit is locked first: everybody locks in this order."""
+def _use(token: ConfirmationToken, *, once: bool = False, is_answer: bool = True) -> None:
+    """Marks the token used, or raises. The visit is locked first: everybody locks in this order.
+
+    ``once``: the answer counts one time. Who has confirmed may still call off or ask for another time, which is no answer.
+    """
     token.appointment = locked(token.appointment_id)
     token.refresh_from_db(fields=["code", "used_at", "revoked_at", "expires_at"])
     refused = refusal(token)
     if refused is not None:
         raise refused
+    if once and token.used_at is not None and token.appointment.status == S.CONFIRMED:
+        raise DomainError(_("This appointment is already confirmed."), code="already_confirmed")
+    if not is_answer:
+        return
     token.used_at = timezone.now()
     token.save(update_fields=["used_at"])

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+from notifications import registry
 from notifications.registry import Bell, Words
 from notifications.states import Category, Channel, Level
+
+letter = registry.letter
 
 _DETAILS_EN = """Date: {date}
 Time: {time}
@@ -43,17 +46,6 @@ def sms(en: str, ar: str) -> Words:
 def whatsapp(en: str, ar: str) -> Words:
     """A little richer than SMS: WhatsApp sets *starred* text in bold."""
     return Words(Channel.WHATSAPP, body_en=en, body_ar=ar)
-
-
-def letter(subject_en: str, subject_ar: str, en: str, ar: str) -> Words:
-    """An email to a patient or guardian: greeting, text, how to reach us."""
-    return Words(
-        Channel.EMAIL,
-        subject_en=subject_en,
-        subject_ar=subject_ar,
-        body_en=f"Dear {{recipient_name}},\n\n{en}\n\nWarm regards,\n{{clinic_name}}",
-        body_ar=f"مرحبًا {{recipient_name}}،\n\n{ar}\n\nمع أطيب التحيات،\n{{clinic_name}}",
-    )
 
 
 def staff_letter(subject_en: str, subject_ar: str, en: str, ar: str) -> Words:
@@ -189,6 +181,14 @@ RESCHEDULED_STAFF_BELL = Bell(
     category=Category.APPOINTMENT,
     fold_within=dt.timedelta(hours=1),
 )
+MOVED_BY_PATIENT_BELL = Bell(
+    title_en="{patient_name} has moved the appointment",
+    title_ar="تم تغيير الموعد من {patient_name}",
+    body_en="From {old_date}, {old_time} to {date}, {time}, with {provider_name}.",
+    body_ar="من {old_date}، {old_time} إلى {date}، {time}، مع {provider_name}.",
+    level=Level.INFO,
+    category=Category.APPOINTMENT,
+)
 
 ARRIVED_BELL = Bell(
     title_en="{patient_name} has arrived",
@@ -205,9 +205,9 @@ ARRIVED_BELL = Bell(
 COMPLETED_EMAIL = letter(
     "Thank you for visiting {clinic_name}",
     "شكرًا لزيارتكم {clinic_name}",
-    "Thank you for coming to us on {date}. It was a pleasure to care for {patient_name}.\n\n"
+    "Thank you for coming to us on {date}. It was a pleasure to care for {patient_title} {patient_name}.\n\n"
     "Next steps:\n{next_steps}\n\nQuestions, or time for the next appointment? Call us on {phone}.",
-    "شكرًا لزيارتكم يوم {date}. سعدنا بتقديم الرعاية، والموعد كان باسم {patient_name}.\n\n"
+    "شكرًا لزيارتكم يوم {date}. سعدنا بتقديم الرعاية إلى {patient_title} {patient_name}.\n\n"
     "الخطوات القادمة:\n{next_steps}\n\nللاستفسار أو لحجز الموعد القادم: {phone}",
 )
 
@@ -270,9 +270,9 @@ NO_SHOW_EMAIL = letter(
     "We missed you on {date}",
     "افتقدناكم يوم {date}",
     "We had kept a time for {patient_name} on {date} at {time} and missed you. We hope all is well.\n\n"
-    "We are glad to find a new time: please call us on {phone}. If this note is a mistake, please tell us.",
+    "To ask for a new time:\n{link}\n\nYou can also call us on {phone}. If this note is a mistake, please tell us.",
     "خصصنا لموعد {patient_name} يوم {date} الساعة {time} وافتقدناكم، ونرجو أن تكونوا بخير.\n\n"
-    "يسعدنا حجز موعد جديد لكم: {phone}. وإن وصلتكم هذه الرسالة بالخطأ فنرجو إبلاغنا.",
+    "لطلب موعد جديد:\n{link}\n\nأو الاتصال على {phone}. وإن وصلت هذه الرسالة بالخطأ فنرجو إبلاغنا.",
 )
 NO_SHOW_BELL = Bell(
     title_en="We missed you",
@@ -343,21 +343,22 @@ REMINDER_2H = (
 
 RESULTS_READY = (
     sms(
-        "{clinic_name}: results for {patient_name} are ready. Please call {phone} to hear what comes next.",
-        "{clinic_name}: نتائج {patient_name} جاهزة. نرجو الاتصال على {phone} لمعرفة الخطوة التالية.",
+        "{clinic_name}: results for {patient_name} are ready. Sign in: {link} or call {phone} to hear what comes next.",
+        "{clinic_name}: نتائج {patient_name} جاهزة. لمعرفة الخطوة التالية: {link} أو الاتصال على {phone}",
     ),
     whatsapp(
         "Hello {recipient_name},\nresults for {patient_name} are ready.\n\n"
-        "Please call {phone} to hear what comes next.\n{clinic_name}",
+        "Your own page:\n{link}\n\nOr call {phone} to hear what comes next.\n{clinic_name}",
         "مرحبًا {recipient_name}،\nنتائج {patient_name} جاهزة.\n\n"
-        "نرجو الاتصال على {phone} لمعرفة الخطوة التالية.\n{clinic_name}",
+        "صفحة المراجع:\n{link}\n\nأو الاتصال على {phone} لمعرفة الخطوة التالية.\n{clinic_name}",
     ),
     letter(
         "Results are ready",
         "النتائج جاهزة",
-        "Results for {patient_name} are ready. For your privacy they are not part of this email:"
-        " please call us on {phone} to hear what comes next.",
-        "نتائج {patient_name} جاهزة. حفاظًا على خصوصيتكم لا نرسلها بالبريد، ونرجو الاتصال على {phone} لمعرفة الخطوة التالية.",
+        "Results for {patient_name} are ready. For your privacy they are not part of this email.\n\n"
+        "Your own page:\n{link}\n\nYou can also call us on {phone} to hear what comes next.",
+        "نتائج {patient_name} جاهزة. حفاظًا على خصوصيتكم لا نرسلها بالبريد.\n\n"
+        "صفحة المراجع:\n{link}\n\nأو الاتصال على {phone} لمعرفة الخطوة التالية.",
     ),
 )
 RESULTS_READY_BELL = Bell(

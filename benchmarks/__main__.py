@@ -39,6 +39,7 @@ NAMES = {
     "bulk_start": True,
     "message_list": True,
     "export": True,
+    "planner": True,
 }
 
 

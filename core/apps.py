@@ -9,7 +9,12 @@ class CoreConfig(AppConfig):
     verbose_name = _("Clinics and people")
 
     def ready(self) -> None:
-        from core import arrival, consent, lookups, sign_in_signals, signals  # noqa: F401  # signals connect themselves
+        from core import arrival, consent, lookups, merging, sign_in_signals, signals  # noqa: F401  # signals connect themselves
 
         lookups.register()
-        arrival.register_check("consent", consent.check_consent)
+        merging.register()
+        arrival.register_check("consent", consent.check_consents)
+        from core import rights_merging, subject_sections
+
+        subject_sections.register()
+        rights_merging.register()

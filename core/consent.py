@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 
 from core import audit
 from core.access import Can
-from core.arrival import Check, Visit
+from core.arrival import Check, Visit, checks_changed
 from core.errors import DomainError
 from core.models import ConsentVerification, SubFile, User
 from core.permissions import demand
-from core.subfiles import subfile_of
+from core.subfiles import subfiles_of
 
 Status = ConsentVerification.Status
 # Both languages stand in one bell row, so these words cannot wait for the reader's language.
@@ -52,6 +52,7 @@ def consent_verify(
         before={"status": before},
         after={"status": status, "valid_until": valid_until.isoformat() if valid_until else None},
     )
+    checks_changed.send(sender=ConsentVerification, patient_id=subfile.patient_id)
     return verification
 
 
@@ -82,9 +83,20 @@ def status_of(latest: ConsentVerification | None, day: dt.date) -> Status:
     return Status(latest.status)
 
 
+def check_consents(visits: Sequence[Visit]) -> dict[uuid.UUID, Check]:
+    """The arrival check: the consent of the sub-file, on the day of the visit where the visit is. Two queries."""
+    subfiles = subfiles_of([(visit.patient, visit.department) for visit in visits])
+    latest = latest_consents(subfiles.values())
+    found = {}
+    for visit in visits:
+        subfile = subfiles.get((visit.patient.pk, visit.department.pk))
+        day = timezone.localdate(visit.starts_at, visit.location.zone)
+        status = status_of(latest.get(subfile.pk) if subfile is not None else None, day)
+        english, arabic = _WORDS[status]
+        found[visit.pk] = Check("Consent", "الموافقة", english, arabic, is_clear=status == Status.VERIFIED)
+    return found
+
+
 def check_consent(visit: Visit) -> Check:
-    """The arrival check: the consent of the sub-file, on the day of the visit where the visit is."""
-    day = timezone.localdate(visit.starts_at, visit.location.zone)
-    status = consent_status(subfile_of(visit.patient, visit.department), day)
-    english, arabic = _WORDS[status]
-    return Check("Consent", "الموافقة", english, arabic, is_clear=status == Status.VERIFIED)
+    """``check_consents`` of one."""
+    return check_consents([visit])[visit.pk]

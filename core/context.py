@@ -79,6 +79,8 @@ _DESK = (
         (
             Entry("notifications:dashboard", "layout-dashboard", _("Dashboard")),
             Entry("notifications:message_list", "messages", _("Messages"), ("notifications:message_",)),
+            Entry("notifications:conversations", "message-reply", _("Replies"), ("notifications:conversation",)),
+            Entry("notifications:desk_tasks", "notes", _("Work list"), ("notifications:desk_task",)),
             _INBOX,
         ),
     ),
@@ -108,6 +110,7 @@ _ADMIN = (
     (
         _("Clinic"),
         (
+            Entry("core:rights_list", "shield-check", _("Requests about data"), ("core:rights_", "core:patient_rights")),
             Entry("core:audit", "history", _("Audit trail"), ("core:audit_", "core:looks")),
             Entry("core:settings", "settings", pgettext_lazy("page", "Settings"), ("core:settings_", "branding:")),
         ),

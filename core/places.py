@@ -35,6 +35,7 @@ _MESSAGING_SERVICE = re.compile(r"MG[0-9a-fA-F]{32}", re.ASCII)
 _NAMED_ADDRESS = re.compile(r"(?P<name>[^<>\r\n]*)<(?P<address>[^<>\s]+)>")
 _CODE = re.compile(r"[A-Z0-9-]{1,10}", re.ASCII)
 _PLACE = ("name_en", "name_ar", "timezone", "weekend", "address_en", "address_ar", "phone")
+_DISCREET = ("is_sensitive", "discreet_name_en", "discreet_name_ar")
 _SENDERS = ("sms_sender", "whatsapp_sender", "email_sender")
 
 
@@ -76,14 +77,17 @@ def location_create(*, actor: User, **fields: Any) -> Location:
         actor=actor,
         action="location.created",
         obj=row,
-        after={name: getattr(row, name) for name in (*_PLACE, *_SENDERS)},
+        after={name: getattr(row, name) for name in (*_PLACE, *_SENDERS, *_DISCREET)},
     )
     return row
 
 
 @transaction.atomic
 def location_update(*, actor: User, location: Location, **fields: Any) -> Location:
-    """Names, address, clock, weekend, hours (``opening_hours``, ``ramadan_hours``: a ``Week`` or None) and senders."""
+    """Names, address, clock, weekend, hours (``opening_hours``, ``ramadan_hours``: a ``Week`` or None) and senders.
+
+    Whether it is sensitive, and its discreet names, stay as they are where they are not among ``fields``.
+    """
     demand(actor, Can.MANAGE_SETTINGS, location)
     row = Location.objects.select_for_update(no_key=True).get(pk=location.pk)
     changes.apply(actor=actor, row=row, values=_location_values(fields), action="location.updated")
@@ -105,9 +109,10 @@ def location_set_active(*, actor: User, location: Location, is_active: bool) -> 
 
 def _location_values(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Checked and tidied, as the row holds them."""
-    values = {name: fields[name] for name in (*_PLACE, *_SENDERS)}
-    for name in ("name_en", "name_ar", "address_en", "address_ar", "phone"):
-        values[name] = " ".join(str(values[name]).split())
+    values = {name: fields[name] for name in (*_PLACE, *_SENDERS, *(name for name in _DISCREET if name in fields))}
+    for name in ("name_en", "name_ar", "address_en", "address_ar", "phone", "discreet_name_en", "discreet_name_ar"):
+        if name in values:
+            values[name] = " ".join(str(values[name]).split())
     if not values["name_en"] and not values["name_ar"]:
         raise DomainError(_("A name is needed, in English or in Arabic."), code="name_missing")
     try:

@@ -12,7 +12,8 @@ import zoneinfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from core import phone
@@ -107,20 +108,70 @@ def unreachable(tenant: Tenant) -> Q:
     """Patients whose reader has neither phone nor email, as a condition on ``Patient`` rows.
 
     The rule of ``core.contacts.contact_for`` in SQL, so that a list need not ask for each row; a test holds the two
-    together.
+    together. A phone shared with a blocked guardian counts as one here: who looks at the file sees why it is none.
     """
     today = timezone.localdate()
-    adult_since = _years_before(today, tenant.age_of_majority)
+    adult_since = years_before(today, tenant.age_of_majority)
     speaking = Guardianship.objects.filter(
-        patient=OuterRef("pk"), is_primary=True, receives_messages=True, verified_at__isnull=False
+        Q(valid_from=None) | Q(valid_from__lte=today),
+        Q(valid_until=None) | Q(valid_until__gte=today),
+        patient=OuterRef("pk"),
+        receives_messages=True,
+        verified_at__isnull=False,
+        blocked_reason="",
     ).exclude(guardian__phone="", guardian__email="")
     is_adult = Q(birth_date__lte=adult_since)
     return (is_adult & Q(phone="", email="")) | (~is_adult & ~Q(Exists(speaking)))
 
 
-def _years_before(day: dt.date, years: int) -> dt.date:
+def years_before(day: dt.date, years: int) -> dt.date:
     """The birth date of somebody who turns that old today; 29 February counts from 1 March."""
     try:
         return day.replace(year=day.year - years)
     except ValueError:
         return day.replace(year=day.year - years, day=28)
+
+
+def numbers_of(patient: Patient) -> set[str]:
+    """Every number that stands in the file, the patient's own and the guardians'."""
+    guardians = Guardianship.objects.filter(patient=patient).values_list("guardian__phone", flat=True)
+    return {patient.phone, patient.phone_alternative, *guardians} - {""}
+
+
+def twins_of(patient: Patient) -> QuerySet[Patient]:
+    """Files that may be of the same person: born the same day, with a phone of this file or the same name."""
+    numbers = numbers_of(patient)
+    alike = Q(phone__in=numbers) | Q(guardianships__guardian__phone__in=numbers) | Q(name_en__iexact=patient.name_en)
+    if patient.name_ar:
+        alike |= Q(name_ar=patient.name_ar)
+    rows = Patient.objects.filter(alike, birth_date=patient.birth_date, merged_into=None).exclude(pk=patient.pk)
+    return rows.distinct().order_by("name_en", "pk")
+
+
+def possible_twins(limit: int = 50) -> list[list[Patient]]:
+    """Groups of files born the same day with the same own phone, or with the same name in English. A hint, no proof.
+
+    Three queries; the newest birth dates first, at most ``limit`` groups.
+    """
+    rows = Patient.objects.filter(merged_into=None)
+    by_phone = rows.exclude(phone="").values_list("birth_date", "phone").annotate(count=Count("pk")).filter(count__gt=1)
+    by_name = (
+        rows.exclude(name_en="")
+        .annotate(folded=Lower("name_en"))
+        .values_list("birth_date", "folded")
+        .annotate(count=Count("pk"))
+        .filter(count__gt=1)
+    )
+    phones = [(day, number) for day, number, _count in by_phone.order_by("-birth_date")[:limit]]
+    names = [(day, name) for day, name, _count in by_name.order_by("-birth_date")[:limit]]
+    candidates = rows.annotate(folded=Lower("name_en")).filter(
+        Q(birth_date__in={day for day, _key in [*phones, *names]})
+    )
+    groups: dict[tuple[dt.date, str], list[Patient]] = {key: [] for key in [*phones, *names]}
+    for patient in candidates.order_by("mrn") if groups else ():
+        for key in ((patient.birth_date, patient.phone), (patient.birth_date, patient.folded)):
+            if key in groups:
+                groups[key].append(patient)
+    # The same phone and the same name are one group.
+    found = {tuple(patient.pk for patient in group): group for group in groups.values()}
+    return sorted(found.values(), key=lambda group: group[0].birth_date, reverse=True)[:limit]

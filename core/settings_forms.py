@@ -92,6 +92,24 @@ class QuietHoursForm(SettingsForm):
         super().__init__(*args, **{"auto_id": "quiet_%s", **kwargs})
 
 
+class MovingForm(SettingsForm):
+    """Whether patients take another time by the link in their messages."""
+
+    field_of: ClassVar[dict[str, str]] = {"notice_out_of_range": "move_notice_hours"}
+    patients_may_move = forms.BooleanField(
+        label=_("Patients take another free time themselves"),
+        required=False,
+        help_text=_("By the link in their messages. Off: they ask for another time, and the desk gets a task."),
+    )
+    move_notice_hours = forms.IntegerField(
+        label=_("Hours of notice"),
+        min_value=0,
+        max_value=tenant_settings.LONGEST_NOTICE_HOURS,
+        help_text=_("So long before the visit, and before the new time, they have to ask."),
+        widget=forms.NumberInput(attrs={**_LTR, "inputmode": "numeric"}),
+    )
+
+
 class RamadanForm(SettingsForm):
     field_of: ClassVar[dict[str, str]] = {
         "ramadan_half": "ramadan_until",
@@ -171,6 +189,24 @@ class LocationForm(SettingsForm):
     timezone = forms.ChoiceField(label=_("Time zone"))
     weekend = forms.TypedMultipleChoiceField(
         label=_("Weekend"), coerce=int, required=False, widget=forms.CheckboxSelectMultiple
+    )
+    is_sensitive = forms.BooleanField(
+        label=_("Nobody must learn that a patient comes here"),
+        required=False,
+        help_text=_(
+            "Messages, emails and calendar entries then name neither the clinic, the place nor the provider, and the"
+            " patient's page asks for the date of birth first."
+        ),
+    )
+    discreet_name_en = forms.CharField(
+        label=_("Discreet name in English"),
+        max_length=60,
+        required=False,
+        help_text=_("Says nothing to a stranger. Empty: “Your care team”."),
+        widget=forms.TextInput(attrs=_ENGLISH),
+    )
+    discreet_name_ar = forms.CharField(
+        label=_("Discreet name in Arabic"), max_length=60, required=False, widget=forms.TextInput(attrs=_ARABIC)
     )
     sms_sender = forms.CharField(
         label=_("SMS sender"),

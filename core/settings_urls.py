@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from django.urls import path
 
+<<<<<<< HEAD
 from core.views import tags
+=======
+from appointments.views import reminder_rules
+>>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
 from core.views.settings import clinic, overview, places, senders, users
-from notifications.views import message_classes
+from notifications.views import consent_settings, message_classes, reply_rules
 
 urlpatterns = [
     path("classes/", message_classes.classes, name="settings_classes"),
+    path("replies/", reply_rules.reply_rules, name="settings_replies"),
+    path("consents/", consent_settings.consent_settings, name="settings_consents"),
+    path("consents/proof/", consent_settings.opt_log_export, name="settings_opt_log"),
     path("", overview.overview, name="settings"),
     path("clinic/", clinic.clinic, name="settings_clinic"),
     path("hours/", clinic.hours, name="settings_hours"),
+    path("reminders/", reminder_rules.reminder_rules, name="settings_reminders"),
+    path("reminders/<uuid:pk>/", reminder_rules.department_reminders, name="settings_reminders_department"),
     path("retention/", clinic.retention, name="settings_retention"),
     path("second-step/", clinic.second_step, name="settings_second_step"),
     path("locations/", places.locations, name="settings_locations"),

@@ -8,16 +8,21 @@ from typing import Any
 import structlog
 from axes.signals import user_locked_out
 from django.contrib.auth.signals import user_logged_in
-from django.db.models.signals import pre_save
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
 from core import accounts, sessions
+from core.contacts import readers_changed
 from core.models import Guardianship, Patient, User
 from core.sequences import next_number
 
 log = structlog.get_logger(__name__)
+
+# The fields of a patient on which it depends who is told.
+_WHO_READS = frozenset({"deceased_at", "is_restricted", "is_active", "merged_into", "birth_date"})
 
 
 @receiver(pre_save, sender=Patient)
@@ -40,6 +45,32 @@ def guardianship_pre_save(
     if raw or instance.is_primary or not instance._state.adding:
         return
     instance.is_primary = not Guardianship.objects.filter(patient=instance.patient).exists()
+
+
+@receiver(post_save, sender=Patient)
+@transaction.atomic
+def patient_post_save(
+    sender: type[Patient], *, instance: Patient, created: bool, raw: bool = False, **kwargs: Any
+) -> None:
+    """A death, a restriction, a departure, a birth date put right: what waits to be sent must not wait for its time."""
+    written = kwargs.get("update_fields")
+    if not raw and not created and (written is None or _WHO_READS & set(written)):
+        readers_changed.send(sender=Patient, patient=instance)
+
+
+@receiver(post_save, sender=Guardianship)
+@transaction.atomic
+def guardianship_post_save(
+    sender: type[Guardianship], *, instance: Guardianship, created: bool, raw: bool = False, **kwargs: Any
+) -> None:
+    if not raw and not created:
+        readers_changed.send(sender=Guardianship, patient=instance.patient)
+
+
+@receiver(post_delete, sender=Guardianship)
+@transaction.atomic
+def guardianship_post_delete(sender: type[Guardianship], *, instance: Guardianship, **kwargs: Any) -> None:
+    readers_changed.send(sender=Guardianship, patient=instance.patient)
 
 
 @receiver(user_logged_in)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterable
+
 from core.models import Department, Patient, SubFile
 
 
@@ -17,3 +20,12 @@ def subfile_ensure(*, patient: Patient, department: Department) -> SubFile:
 
 def subfile_of(patient: Patient, department: Department) -> SubFile | None:
     return SubFile.objects.filter(patient=patient, department=department).first()
+
+
+def subfiles_of(pairs: Iterable[tuple[Patient, Department]]) -> dict[tuple[uuid.UUID, uuid.UUID], SubFile]:
+    """(patient id, department id) → the sub-file, where there is one. One query; more rows than asked for may come."""
+    wanted = list(pairs)
+    rows = SubFile.objects.filter(
+        patient__in={patient.pk for patient, _ in wanted}, department__in={department.pk for _, department in wanted}
+    )
+    return {(row.patient_id, row.department_id): row for row in rows}

@@ -16,6 +16,7 @@ from django.utils import timezone
 from core import tenant_settings
 from core.looks import looks_forget
 from core.models import Heartbeat, User
+from core.queueing import publish
 from core.sessions import clear_expired
 from core.tenancy import active_tenant_ids, tenant_scope
 
@@ -105,22 +106,14 @@ def send_multi_channel_notification_task(tenant_id: str, event_id: str) -> int:
 
 @shared_task
 def sweep_events_task() -> dict[str, int]:
-    """Fans out events whose doorbell was lost or whose fan-out failed."""
+    """Fans out events whose doorbell was lost, whose fan-out failed, or that waited for their time."""
     from integrations.fanout import process_event
-    from notifications.models import NotificationEvent
+    from notifications.events import to_sweep
 
     counts = {"processed": 0, "failed": 0}
     for tenant_id in active_tenant_ids():
         with tenant_scope(tenant_id):
-            waiting = list(
-                NotificationEvent.objects.filter(
-                    processed_at=None,
-                    attempts__lt=MAX_EVENT_ATTEMPTS,
-                    created_at__lte=timezone.now() - dt.timedelta(seconds=5),
-                )
-                .order_by("created_at")
-                .values_list("pk", flat=True)[:500]
-            )
+            waiting = to_sweep(timezone.now(), max_attempts=MAX_EVENT_ATTEMPTS)
         for event_id in waiting:
             try:
                 process_event(tenant_id, event_id)
@@ -183,6 +176,58 @@ def sweep_account_letters_task() -> dict[str, int]:
     from core.account_letters import letters_sweep
 
     return letters_sweep()
+
+
+@shared_task
+def send_portal_code_task(wish_id: str) -> int:
+    """Sends the codes of one wish to sign in as a patient."""
+    from integrations.portal_codes import send
+
+    return send(uuid.UUID(wish_id))
+
+
+@shared_task
+def sweep_portal_task() -> dict[str, int]:
+    """Wishes for a code whose doorbell was lost; secrets and sessions whose time is over."""
+    from core import portal_sessions, portal_sign_in
+
+    now = timezone.now()
+    rung = sum(publish(send_portal_code_task, str(key)) for key in portal_sign_in.waiting(now))
+    return {"rung": rung, "wishes": portal_sign_in.forget(now), "sessions": portal_sessions.forget(now)}
+
+
+@shared_task
+def make_subject_export_task(tenant_id: str, export_id: str) -> bool:
+    """Makes the file of one copy of a patient's data."""
+    from core.subject_exports import make
+
+    return make(uuid.UUID(tenant_id), uuid.UUID(export_id))
+
+
+@shared_task
+def erase_patient_task(tenant_id: str, request_id: str) -> dict[str, int]:
+    """Carries out one request to erase a patient's data."""
+    from core.erasure import run
+
+    return run(uuid.UUID(tenant_id), uuid.UUID(request_id))
+
+
+@shared_task
+def sweep_rights_task() -> dict[str, int]:
+    """Copies and erasures whose doorbell or worker was lost, and copies whose time is over."""
+    from core import erasure, subject_exports
+
+    counts = {"copies": 0, "erasures": 0, "deleted": 0}
+    now = timezone.now()
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            counts["deleted"] += subject_exports.delete_old(now)
+            copies, erasures = subject_exports.waiting(now), erasure.waiting(now)
+        for key in copies:
+            counts["copies"] += publish(make_subject_export_task, str(tenant_id), str(key))
+        for key in erasures:
+            counts["erasures"] += publish(erase_patient_task, str(tenant_id), str(key))
+    return counts
 
 
 @shared_task

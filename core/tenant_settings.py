@@ -28,6 +28,8 @@ MOST_DAYS = 3650
 AGES = range(15, 22)
 CURRENCIES = ("SAR", "AED", "BHD", "EGP", "JOD", "KWD", "OMR", "QAR", "USD", "EUR", "GBP")
 LONGEST_RAMADAN_DAYS = 31
+# Two weeks: further ahead no other times are offered.
+LONGEST_NOTICE_HOURS = 14 * 24
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -98,6 +100,17 @@ def ramadan_set(*, actor: User, ramadan_from: dt.date | None, ramadan_until: dt.
         if (ramadan_until - ramadan_from).days >= LONGEST_RAMADAN_DAYS:
             raise DomainError(_("Ramadan has 30 days at the most."), code="ramadan_long")
     return _set(actor, {"ramadan_from": ramadan_from, "ramadan_until": ramadan_until}, "ramadan.set")
+
+
+@transaction.atomic
+def moving_set(*, actor: User, patients_may_move: bool, move_notice_hours: int) -> TenantSettings:
+    """Whether patients move their visits themselves, and how long before."""
+    if not 0 <= move_notice_hours <= LONGEST_NOTICE_HOURS:
+        raise DomainError(
+            _("Choose at most %(hours)d hours.") % {"hours": LONGEST_NOTICE_HOURS}, code="notice_out_of_range"
+        )
+    values = {"patients_may_move": patients_may_move, "move_notice_hours": move_notice_hours}
+    return _set(actor, values, "moving.set")
 
 
 @transaction.atomic

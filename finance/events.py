@@ -1,6 +1,6 @@
-"""The billing events as data: who is told, in which words, and how each reads its invoice.
+"""The billing events as data: who is told, until when each holds, and how it reads its invoice.
 
-What was treated is never named: an amount and a number are enough. Registered from ``AppConfig.ready()``.
+Registered from ``AppConfig.ready()``. The words are in ``finance/words.py``.
 """
 
 from __future__ import annotations
@@ -9,25 +9,38 @@ import datetime as dt
 import functools
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from core import phone
 from core.contacts import Contact, contact_for
-from core.models import Location
-from finance.models import Invoice, Payment
+from core.discretion import is_discreet
+from finance import notices, payers, words
+from finance.models import Invoice, Payment, Refund
 from finance.services import OPEN
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.registry import Words as Text
 from notifications.rendering import Code, LocalDate, Money, Words
-from notifications.states import Channel, NotificationType, Reason
+from notifications.states import NotificationType, Reason
 
 Status = Invoice.Status
 Extras = Callable[[Invoice, NotificationEvent], dict[str, Any]]
+Deadline = Callable[[Invoice, NotificationEvent], dt.datetime]
 
 # A bill is not urgent, but after a week its news is stale: the patient may have paid by then.
 USEFUL_FOR = dt.timedelta(days=7)
+# A reminder of what is overdue: the next one says it better.
+OVERDUE_FOR = dt.timedelta(days=3)
 _NO_PHONE = Words("the clinic", "العيادة")
+# At a sensitive place a sum can tell what it is for: the desk tells it to who asks.
+_UNSAID = Words("the amount that we tell you on the phone", "المبلغ الذي نوضحه لكم عند الاتصال")
+# Nothing was ever asked for, or nothing is any more.
+_ANY = frozenset(Status.values)
+
+
+def _money(minor: int, invoice: Invoice) -> Money | Words:
+    return _UNSAID if is_discreet(notices.place_of(invoice)) else Money(minor, invoice.currency)
 
 
 def _no_extras(_invoice: Invoice, _event: NotificationEvent) -> dict[str, Any]:
@@ -37,127 +50,92 @@ def _no_extras(_invoice: Invoice, _event: NotificationEvent) -> dict[str, Any]:
 def _received(invoice: Invoice, event: NotificationEvent) -> dict[str, Any]:
     """What was paid just now, and what is left."""
     payment = Payment.objects.get(pk=uuid.UUID(event.payload["payment_id"]))
-    return {"paid_amount": Money(payment.amount_minor, invoice.currency)}
+    return {"paid_amount": _money(payment.amount_minor, invoice)}
 
 
-def _describe(holds_in: frozenset[str], extras: Extras, event: NotificationEvent) -> Subject:
-    invoice = (
-        Invoice.objects.select_related("tenant", "patient__tenant", "patient__user", "appointment__location")
-        .filter(pk=event.object_id)
-        .first()
-        if event.object_id is not None
-        else None
+def _given_back(invoice: Invoice, event: NotificationEvent) -> dict[str, Any]:
+    refund = Refund.objects.get(pk=uuid.UUID(event.payload["refund_id"]))
+    return {"refunded_amount": _money(refund.amount_minor, invoice)}
+
+
+def _for_a_week(_invoice: Invoice, event: NotificationEvent) -> dt.datetime:
+    return event.created_at + USEFUL_FOR
+
+
+def _until_the_due_day_is_over(invoice: Invoice, event: NotificationEvent) -> dt.datetime:
+    """On the wall clock of the place. A reminder by hand on the last evening still gets its day."""
+    ends = dt.datetime.combine(invoice.due_on + dt.timedelta(days=1), dt.time(), notices.zone_of(invoice))
+    return max(ends, event.created_at + dt.timedelta(hours=12))
+
+
+def _for_some_days(_invoice: Invoice, event: NotificationEvent) -> dt.datetime:
+    return event.created_at + OVERDUE_FOR
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """In which states an event still holds, until when, and what more it says."""
+
+    holds_in: frozenset[str]
+    until: Deadline = _for_a_week
+    extras: Extras = _no_extras
+
+
+def _invoice(event: NotificationEvent) -> Invoice | None:
+    if event.object_id is None:
+        return None
+    rows = Invoice.objects.select_related(
+        "tenant", "patient__tenant", "patient__user", "appointment__location", "payer_guardian"
     )
+    return rows.filter(pk=event.object_id).first()
+
+
+def _describe(rule: _Rule, event: NotificationEvent) -> Subject:
+    invoice = _invoice(event)
     if invoice is None:
         return Subject(context={}, refusal=Reason.STATUS_NOT_ELIGIBLE)
-    location = invoice.appointment.location if invoice.appointment is not None else _main_location()
-    contact = contact_for(invoice.patient)
+    location = notices.place_of(invoice)
+    payer = payers.reader_of(invoice)
+    contact = payer if payer is not None else contact_for(invoice.patient, notification_type=NotificationType.BILLING)
     number = phone.display(location.phone) if location is not None else ""
     context = {
         "patient_name": invoice.patient,
         "recipient_name": contact if isinstance(contact, Contact) else invoice.patient,
         "clinic_name": invoice.tenant,
         "number": Code(invoice.number),
-        "amount": Money(invoice.amount_minor, invoice.currency),
-        "open_amount": Money(invoice.open_minor, invoice.currency),
+        "amount": _money(invoice.amount_minor, invoice),
+        "open_amount": _money(invoice.open_minor, invoice),
         "due_date": LocalDate(invoice.due_on),
         "phone": Code(number) if number else _NO_PHONE,
     }
     return Subject(
-        context=context | extras(invoice, event),
+        context=context | rule.extras(invoice, event),
         patient=invoice.patient,
         location=location,
-        useful_until=event.created_at + USEFUL_FOR,
-        refusal=None if invoice.status in holds_in else Reason.STATUS_NOT_ELIGIBLE,
+        useful_until=rule.until(invoice, event),
+        refusal=_refusal(rule, invoice, event),
+        reader=payer,
     )
 
 
-def _main_location() -> Location | None:
-    """An invoice without a visit speaks for the group's first location."""
-    return Location.objects.order_by("name_en", "pk").first()
+def _refusal_now(rule: _Rule, event: NotificationEvent) -> Reason | None:
+    invoice = _invoice(event)
+    return Reason.STATUS_NOT_ELIGIBLE if invoice is None else _refusal(rule, invoice, event)
 
 
-def _letter(subject_en: str, subject_ar: str, en: str, ar: str) -> Text:
-    return Text(
-        Channel.EMAIL,
-        subject_en=subject_en,
-        subject_ar=subject_ar,
-        body_en=f"Dear {{recipient_name}},\n\n{en}\n\nWarm regards,\n{{clinic_name}}",
-        body_ar=f"مرحبًا {{recipient_name}}،\n\n{ar}\n\nمع أطيب التحيات،\n{{clinic_name}}",
-    )
+def _refusal(rule: _Rule, invoice: Invoice, event: NotificationEvent) -> Reason | None:
+    if invoice.status not in rule.holds_in:
+        return Reason.STATUS_NOT_ELIGIBLE
+    # A part was paid since the reminder was written down: it would ask for too much.
+    asked: int | None = event.payload.get("open_minor")
+    return Reason.STALE_VERSION if asked is not None and asked != invoice.open_minor else None
 
 
-_ISSUED = (
-    Text(
-        Channel.SMS,
-        body_en="{clinic_name}: invoice {number} of {amount} for {patient_name}, due on {due_date}. Questions: {phone}",
-        body_ar="{clinic_name}: صدرت الفاتورة {number} باسم {patient_name} بمبلغ {amount}، وتستحق يوم {due_date}."
-        " للاستفسار: {phone}",
-    ),
-    Text(
-        Channel.WHATSAPP,
-        body_en="Hello {recipient_name},\na new invoice for {patient_name}:\n\nNumber {number}\n*{amount}*\n"
-        "Due on {due_date}\n\nQuestions? Call {phone}.\n{clinic_name}",
-        body_ar="مرحبًا {recipient_name}،\nفاتورة جديدة باسم {patient_name}:\n\nرقم {number}\n*{amount}*\n"
-        "تستحق يوم {due_date}\n\nللاستفسار: {phone}\n{clinic_name}",
-    ),
-    _letter(
-        "Invoice {number}",
-        "فاتورة {number}",
-        "A new invoice has been issued for {patient_name}:\n\nNumber: {number}\nAmount: {amount}\nDue on: {due_date}\n\n"
-        "You can pay at the reception desk. Questions? Call us on {phone}.",
-        "صدرت فاتورة جديدة باسم {patient_name}:\n\nالرقم: {number}\nالمبلغ: {amount}\nتاريخ الاستحقاق: {due_date}\n\n"
-        "يمكن السداد لدى مكتب الاستقبال. للاستفسار: {phone}",
-    ),
-)
-_DUE = (
-    Text(
-        Channel.SMS,
-        body_en="{clinic_name}: a reminder that {open_amount} of invoice {number} for {patient_name} is open, due on"
-        " {due_date}. Questions: {phone}",
-        body_ar="{clinic_name}: نذكّركم بسداد {open_amount} من الفاتورة {number} باسم {patient_name}، وتستحق يوم {due_date}."
-        " للاستفسار: {phone}",
-    ),
-    Text(
-        Channel.WHATSAPP,
-        body_en="Hello {recipient_name},\na friendly reminder of invoice {number} for {patient_name}:\n\n"
-        "Still open: *{open_amount}*\nDue on {due_date}\n\nIf you have just paid, please ignore this."
-        " Questions? Call {phone}.\n{clinic_name}",
-        body_ar="مرحبًا {recipient_name}،\nتذكير ودّي بالفاتورة {number} باسم {patient_name}:\n\n"
-        "المبلغ المتبقي: *{open_amount}*\nتستحق يوم {due_date}\n\nإن تم السداد فنرجو تجاهل هذه الرسالة."
-        " للاستفسار: {phone}\n{clinic_name}",
-    ),
-    _letter(
-        "Payment reminder: invoice {number}",
-        "تذكير بالسداد: فاتورة {number}",
-        "A friendly reminder of this invoice for {patient_name}:\n\nNumber: {number}\nStill open: {open_amount}\n"
-        "Due on: {due_date}\n\nIf you have just paid, please ignore this. Questions? Call us on {phone}.",
-        "تذكير ودّي بهذه الفاتورة باسم {patient_name}:\n\nالرقم: {number}\nالمبلغ المتبقي: {open_amount}\n"
-        "تاريخ الاستحقاق: {due_date}\n\nإن تم السداد فنرجو تجاهل هذه الرسالة. للاستفسار: {phone}",
-    ),
-)
-_PAID = (
-    Text(
-        Channel.SMS,
-        body_en="{clinic_name}: thank you, we have received {paid_amount} for invoice {number}. Still open: {open_amount}.",
-        body_ar="{clinic_name}: شكرًا لكم، استلمنا {paid_amount} للفاتورة {number}. المتبقي: {open_amount}.",
-    ),
-    Text(
-        Channel.WHATSAPP,
-        body_en="Hello {recipient_name},\nthank you, we have received *{paid_amount}* for invoice {number}.\n\n"
-        "Still open: {open_amount}\n{clinic_name}",
-        body_ar="مرحبًا {recipient_name}،\nشكرًا لكم، استلمنا *{paid_amount}* للفاتورة {number}.\n\n"
-        "المتبقي: {open_amount}\n{clinic_name}",
-    ),
-    _letter(
-        "Payment received: invoice {number}",
-        "تم استلام الدفعة: فاتورة {number}",
-        "Thank you. We have received your payment:\n\nInvoice: {number}\nReceived: {paid_amount}\n"
-        "Still open: {open_amount}\n\nQuestions? Call us on {phone}.",
-        "شكرًا لكم. استلمنا دفعتكم:\n\nالفاتورة: {number}\nالمبلغ المستلم: {paid_amount}\n"
-        "المتبقي: {open_amount}\n\nللاستفسار: {phone}",
-    ),
-)
+def _payer(event: NotificationEvent) -> Contact | str | None:
+    """Who reads about the bill, where it names somebody; asked again before each send."""
+    invoice = _invoice(event)
+    return payers.reader_of(invoice) if invoice is not None else None
+
 
 _EXAMPLE: Mapping[str, Any] = {
     "patient_name": Words("Sara Al-Mutairi", "سارة المطيري"),
@@ -174,10 +152,9 @@ _EXAMPLE: Mapping[str, Any] = {
 def _entry(
     key: str,
     names: tuple[str, str],
-    holds_in: frozenset[str],
-    words: tuple[Text, ...],
+    rule: _Rule,
+    texts: tuple[Text, ...],
     *,
-    extras: Extras = _no_extras,
     example: Mapping[str, Any] | None = None,
 ) -> EventType:
     return EventType(
@@ -185,21 +162,31 @@ def _entry(
         name_en=names[0],
         name_ar=names[1],
         notification_type=NotificationType.BILLING,
-        deliveries=(Delivery(Audience.PATIENT, (Slot.PREFERRED,), words),),
-        describe=functools.partial(_describe, holds_in, extras),
+        deliveries=(Delivery(Audience.PATIENT, (Slot.PREFERRED,), texts),),
+        describe=functools.partial(_describe, rule),
+        refusal=functools.partial(_refusal_now, rule),
+        reader=_payer,
         example={**_EXAMPLE, **(example or {})},
     )
 
 
 ENTRIES = (
-    _entry("billing.invoice_issued", ("Invoice issued", "إصدار فاتورة"), OPEN, _ISSUED),
-    _entry("billing.payment_due", ("Payment reminder", "تذكير بالسداد"), OPEN, _DUE),
+    _entry(notices.ISSUED, ("Invoice issued", "إصدار فاتورة"), _Rule(OPEN), words.ISSUED),
+    _entry(notices.DUE, ("Payment reminder", "تذكير بالسداد"), _Rule(OPEN, _until_the_due_day_is_over), words.DUE),
+    _entry(notices.OVERDUE, ("Payment overdue", "تأخر السداد"), _Rule(OPEN, _for_some_days), words.OVERDUE),
     _entry(
-        "billing.payment_received",
+        notices.RECEIVED,
         ("Payment received", "استلام دفعة"),
-        OPEN | {Status.PAID},
-        _PAID,
-        extras=_received,
+        _Rule(OPEN | {Status.PAID}, extras=_received),
+        words.PAID,
         example={"paid_amount": Money(20000, "SAR")},
     ),
+    _entry(
+        notices.REFUNDED,
+        ("Refund", "استرداد مبلغ"),
+        _Rule(_ANY, extras=_given_back),
+        words.REFUNDED,
+        example={"refunded_amount": Money(20000, "SAR")},
+    ),
+    _entry(notices.VOIDED, ("Invoice cancelled", "إلغاء فاتورة"), _Rule(frozenset({Status.VOID})), words.VOIDED),
 )

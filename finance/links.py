@@ -12,12 +12,10 @@ from finance import selectors
 
 
 def invoice_address(user: User, invoice_id: uuid.UUID) -> str | None:
-    """The visit or the patient of the invoice for the desk, the own care page for a patient, else None."""
+    """The invoice's page for the desk, the own care page for a patient, else None."""
     invoice = selectors.invoices_for(user).filter(pk=invoice_id).first()
     if invoice is None:
         return None
     if not allows(user, Can.TAKE_PAYMENTS):
         return reverse("core:home")
-    if invoice.appointment_id is not None:
-        return reverse("appointments:detail", args=[invoice.appointment_id])
-    return reverse("core:patient_detail", args=[invoice.patient_id])
+    return reverse("finance:invoice_detail", args=[invoice.pk])

@@ -7,13 +7,13 @@ from django.db.models import QuerySet
 from core.access import Can, allows
 from core.models import Patient, User
 from core.tenancy import TenantModel
-from finance.models import Invoice, Payment
+from finance.models import Invoice, Payment, Refund
 from finance.services import OPEN
 
 
 def invoices_for(user: User) -> QuerySet[Invoice]:
     """What this user may see: those who take payments all, patients their own, others none."""
-    rows = Invoice.objects.select_related("tenant", "patient__tenant", "appointment")
+    rows = Invoice.objects.select_related("tenant", "patient__tenant", "appointment__location", "payer_guardian")
     if allows(user, Can.TAKE_PAYMENTS):
         return rows
     if allows(user, Can.SEE_OWN_CARE):
@@ -36,3 +36,7 @@ def open_invoices(user: User) -> QuerySet[Invoice]:
 
 def payments_of_invoice(invoice: Invoice) -> QuerySet[Payment]:
     return Payment.objects.filter(invoice=invoice).select_related("received_by")
+
+
+def refunds_of_invoice(invoice: Invoice) -> QuerySet[Refund]:
+    return Refund.objects.filter(invoice=invoice).select_related("refunded_by")

@@ -1,4 +1,4 @@
-"""Every verb of the money: issue an invoice, void it, take a payment, remind.
+"""Every verb of the money: issue an invoice, name who pays, void it, take a payment, give back, remind.
 
 Keyword-only, atomic, the invoice's row locked; refusals are ``DomainError``. Amounts are minor units (halalas). The
 patient's messages hang on the saves in ``finance/signals.py``. Needs the tenant's scope open; knows no appointment
@@ -20,8 +20,10 @@ from core.errors import DomainError
 from core.models import Patient, User
 from core.permissions import demand
 from core.tenancy import TenantModel
-from finance.models import Invoice, Payment
-from notifications import events, lifecycle
+from finance import notices, payers
+from finance.models import Invoice, Payment, Refund
+from finance.payers import Payer
+from notifications import events
 from notifications.models import NotificationEvent
 from notifications.states import Reason
 
@@ -41,8 +43,9 @@ def invoice_issue(
     amount_minor: int,
     description: str = "",
     due_on: dt.date,
+    payer: Payer | None = None,
 ) -> Invoice:
-    """Issues an invoice; the patient is told once."""
+    """Issues an invoice; the payer is told once: who reads the patient's messages, unless another is named."""
     demand(actor, Can.TAKE_PAYMENTS, patient, appointment)
     _check_amount(amount_minor)
     if due_on < timezone.localdate():
@@ -57,6 +60,7 @@ def invoice_issue(
         currency=patient.tenant.currency,
         description=description.strip(),
         due_on=due_on,
+        **payers.checked(patient, payer or Payer()).values(),
     )
     if invoice.appointment is not None and invoice.appointment.patient_id != patient.pk:
         raise DomainError(_("This appointment belongs to another patient."), code="other_patient")
@@ -78,8 +82,39 @@ def invoice_void(*, actor: User, invoice_id: uuid.UUID) -> Invoice:
     before = _snapshot(invoice)
     invoice.status = Status.VOID
     invoice.save(update_fields=["status"])
-    lifecycle.cancel_for_object(invoice.pk, 1, Reason.WITHDRAWN)
+    notices.withdraw(invoice, (notices.ISSUED, *notices.REMINDERS), Reason.WITHDRAWN)
+    if notices.was_told(invoice):
+        # Who has the bill in hand would pay it.
+        events.record(notices.VOIDED, tenant_id=invoice.tenant_id, dedupe=str(invoice.pk), obj=invoice, actor=actor)
     _audit(invoice, actor, "invoice.voided", before=before)
+    return invoice
+
+
+@transaction.atomic
+def invoice_payer_set(*, actor: User, invoice_id: uuid.UUID, payer: Payer) -> Invoice:
+    """From now on the notices of an open bill go to this payer. What waits for the former one is withdrawn."""
+    invoice = _locked(invoice_id)
+    demand(actor, Can.TAKE_PAYMENTS, invoice)
+    if invoice.status not in OPEN:
+        raise DomainError(_("This invoice is not open: there is nothing to pay."), code="not_open")
+    values = payers.checked(invoice.patient, payer).values()
+    changed = [name for name, value in values.items() if getattr(invoice, name) != value]
+    if not changed:
+        return invoice
+    for name in changed:
+        setattr(invoice, name, values[name])
+    invoice.save(update_fields=changed)
+    notices.withdraw(invoice, (notices.ISSUED, *notices.REMINDERS), Reason.WITHDRAWN)
+    # A name and a number are personal data: the trail learns that they changed.
+    kind = "guardian" if invoice.payer_guardian_id else "other" if invoice.payer_name else "patient"
+    audit.record(
+        tenant_id=invoice.tenant_id,
+        actor=actor,
+        action="invoice.payer_set",
+        obj=invoice,
+        before={},
+        after={"payer": kind},
+    )
     return invoice
 
 
@@ -107,6 +142,11 @@ def payment_record(
     invoice.paid_minor += amount_minor
     invoice.status = Status.PAID if invoice.open_minor == 0 else Status.PART_PAID
     invoice.save(update_fields=["paid_minor", "status"])
+    # In the same transaction: nobody is asked for what they have just paid, nor for a sum that is no longer true.
+    if invoice.status == Status.PAID:
+        notices.withdraw(invoice, (notices.ISSUED, *notices.REMINDERS), Reason.STATUS_NOT_ELIGIBLE)
+    else:
+        notices.withdraw(invoice, notices.REMINDERS, Reason.STALE_VERSION)
     payment = Payment.objects.create(
         tenant_id=invoice.tenant_id,
         invoice=invoice,
@@ -119,16 +159,55 @@ def payment_record(
 
 
 @transaction.atomic
+def refund_record(
+    *, actor: User, invoice_id: uuid.UUID, amount_minor: int, reason: str = "", refund_key: uuid.UUID | None = None
+) -> Refund:
+    """Notes that money went back to the payer. All of it back closes the bill; a part of it changes nothing else.
+
+    The same ``refund_key`` again returns the refund that is there.
+    """
+    invoice = _locked(invoice_id)
+    demand(actor, Can.ADMINISTER, invoice)
+    if refund_key is not None:
+        given = Refund.objects.filter(refund_key=refund_key).select_related("invoice").first()
+        if given is not None:
+            return given
+    _check_amount(amount_minor)
+    if amount_minor > invoice.kept_minor:
+        raise DomainError(
+            _("Only %(amount)s %(currency)s of this invoice can be given back.")
+            % {"amount": f"{invoice.kept_minor / 100:,.2f}", "currency": invoice.currency},
+            code="overrefunded",
+        )
+    before = _snapshot(invoice)
+    invoice.refunded_minor += amount_minor
+    if invoice.kept_minor == 0:
+        invoice.status = Status.REFUNDED
+        notices.withdraw(invoice, (notices.ISSUED, *notices.REMINDERS), Reason.STATUS_NOT_ELIGIBLE)
+    invoice.save(update_fields=["refunded_minor", "status"])
+    refund = Refund.objects.create(
+        tenant_id=invoice.tenant_id,
+        invoice=invoice,
+        amount_minor=amount_minor,
+        reason=reason.strip(),
+        refunded_by=actor,
+        refund_key=refund_key,
+    )
+    _audit(invoice, actor, "invoice.refunded", before=before)
+    return refund
+
+
+@transaction.atomic
 def payment_remind(*, actor: User, invoice_id: uuid.UUID) -> NotificationEvent:
     """Reminds the payer of an open invoice, at most once a day."""
     invoice = _locked(invoice_id)
     demand(actor, Can.TAKE_PAYMENTS, invoice)
     if invoice.status not in OPEN:
         raise DomainError(_("This invoice is not open: there is nothing to remind of."), code="not_open")
-    dedupe = f"{invoice.pk}:{timezone.localdate().isoformat()}"
-    if NotificationEvent.objects.filter(dedupe_key=f"billing.payment_due:{dedupe}").exists():
+    today = notices.today_of(invoice)
+    if notices.was_reminded_on(invoice, today):
         raise DomainError(_("The payer was already reminded today."), code="already_reminded")
-    event = events.record("billing.payment_due", tenant_id=invoice.tenant_id, dedupe=dedupe, obj=invoice, actor=actor)
+    event = notices.remind(invoice, dedupe=f"{invoice.pk}:{today.isoformat()}", actor=actor)
     _audit(invoice, actor, "payment.reminded", before=_snapshot(invoice))
     return event
 
@@ -136,7 +215,7 @@ def payment_remind(*, actor: User, invoice_id: uuid.UUID) -> NotificationEvent:
 def _locked(invoice_id: uuid.UUID) -> Invoice:
     try:
         return (
-            Invoice.objects.select_related("tenant", "patient__tenant")
+            Invoice.objects.select_related("tenant", "patient__tenant", "payer_guardian", "appointment__location")
             .select_for_update(of=("self",), no_key=True)
             .get(pk=invoice_id)
         )
@@ -152,7 +231,12 @@ def _check_amount(amount_minor: int) -> None:
 
 
 def _snapshot(invoice: Invoice) -> dict[str, object]:
-    return {"status": str(invoice.status), "amount_minor": invoice.amount_minor, "paid_minor": invoice.paid_minor}
+    return {
+        "status": str(invoice.status),
+        "amount_minor": invoice.amount_minor,
+        "paid_minor": invoice.paid_minor,
+        "refunded_minor": invoice.refunded_minor,
+    }
 
 
 def _audit(invoice: Invoice, actor: User, action: str, *, before: dict[str, object]) -> None:

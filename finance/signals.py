@@ -8,8 +8,10 @@ from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 from django.utils import timezone
 
+from core.arrival import checks_changed
 from core.sequences import next_number
-from finance.models import Invoice, Payment
+from finance import notices
+from finance.models import Invoice, Payment, Refund
 from notifications import events
 
 
@@ -26,11 +28,13 @@ def invoice_pre_save(sender: type[Invoice], *, instance: Invoice, raw: bool = Fa
 def invoice_post_save(
     sender: type[Invoice], *, instance: Invoice, created: bool, raw: bool = False, **kwargs: Any
 ) -> None:
-    """A new open invoice is told to the payer."""
+    """A new open invoice is told to the payer; the card of a patient who has arrived shows what has changed."""
+    if not raw and instance.appointment_id is not None:
+        checks_changed.send(sender=Invoice, patient_id=instance.patient_id, appointment_id=instance.appointment_id)
     if raw or not created or instance.status != Invoice.Status.ISSUED:
         return
     events.record(
-        "billing.invoice_issued",
+        notices.ISSUED,
         tenant_id=instance.tenant_id,
         dedupe=str(instance.pk),
         obj=instance,
@@ -46,10 +50,27 @@ def payment_post_save(
     if raw or not created:
         return
     events.record(
-        "billing.payment_received",
+        notices.RECEIVED,
         tenant_id=instance.tenant_id,
         dedupe=str(instance.pk),
         obj=instance.invoice,
         actor=instance.received_by,
         payload={"payment_id": str(instance.pk)},
+    )
+
+
+@receiver(post_save, sender=Refund)
+def refund_post_save(
+    sender: type[Refund], *, instance: Refund, created: bool, raw: bool = False, **kwargs: Any
+) -> None:
+    """The payer hears what comes back."""
+    if raw or not created:
+        return
+    events.record(
+        notices.REFUNDED,
+        tenant_id=instance.tenant_id,
+        dedupe=str(instance.pk),
+        obj=instance.invoice,
+        actor=instance.refunded_by,
+        payload={"refund_id": str(instance.pk)},
     )

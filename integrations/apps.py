@@ -12,6 +12,7 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         from core.health import register_report
         from integrations import checks, credentials, health, incidents, sms_providers, staff_delivery
+        from integrations import contact_fixes as _receivers  # noqa: F401  # they connect themselves
         from notifications.links import register_link
         from notifications.staff_outbox import register_doorbell
 

@@ -28,7 +28,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.tenancy import tenant_scope
-from integrations import breaker, credentials, enclosures, incidents, rates, recording, sms_providers
+from integrations import breaker, credentials, enclosures, incidents, portal_codes, rates, recording, sms_providers
 from integrations.sms_providers import Accepted, Call, Outgoing, Provider
 from notifications import bulk_hold, gate, lifecycle, rest, selectors, trials
 from notifications.models import Message
@@ -118,6 +118,8 @@ class Batch:
     senders: dict[tuple[str, str, str], str] = field(default_factory=dict)
     # What goes out with them beside their words.
     enclosed: dict[uuid.UUID, dict[str, Any]] = field(default_factory=dict)
+    # The codes that belong into some of them: they stand in no message.
+    codes: dict[uuid.UUID, str] = field(default_factory=dict)
     # How many more calls a provider that is being tried may get from this batch.
     probes: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
@@ -177,8 +179,8 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
     """Adds up to ``limit`` rows of the tenant, whose scope is open; returns how many."""
     now = timezone.now()
     due = selectors.due(lane, now)
+    rest.put_off(tenant_id, lane, now)
     if lane != Lane.URGENT:
-        rest.put_off(tenant_id, lane, now)
         # A bulk send that was paused a second ago, or whose hours are over: its messages wait where they are.
         due = bulk_hold.without_held(due, now)
     if only is not None:
@@ -192,13 +194,19 @@ def _claim(batch: Batch, tenant_id: uuid.UUID, lane: int, *, limit: int, only: u
     rows = lifecycle.claim(due, limit=limit, lease_for=LEASE, admit=lambda found: _admit(batch, tenant_id, lane, found))
     batch.rows.update((row.pk, row) for row in rows)
     batch.enclosed |= enclosures.enclosures_of(tenant_id, rows)
+    batch.codes |= portal_codes.codes_of(rows)
     return len(rows)
 
 
 def _admit(batch: Batch, tenant_id: uuid.UUID, lane: int, found: list[Message]) -> Mapping[uuid.UUID, str]:
     """Which of them go, with whom: refused ones end here, those over a limit stay where they are."""
     refused = gate.recheck_many(found)
-    put_off = bulk_hold.postpone([row for row in found if row.pk not in refused], timezone.now())
+    put_off: set[uuid.UUID] = set()
+    # The hours of a class, then the night of a reader.
+    for hold in (bulk_hold.postpone, rest.hold_for_readers):
+        held, ended = hold([row for row in found if row.pk not in refused and row.pk not in put_off], timezone.now())
+        put_off |= held
+        refused |= ended
     groups: dict[tuple[str, str], list[Message]] = defaultdict(list)
     carriers: dict[uuid.UUID, str] = {}
     for row in found:
@@ -265,7 +273,12 @@ def _call(batch: Batch, name: str, rows: Sequence[Message]) -> list[Call]:
     # Asked of the clock, not of the time that went by here: a process that was frozen after its claim has lost it.
     left = min(row.lease_expires_at for row in rows if row.lease_expires_at is not None) - timezone.now() - LONGEST_CALL
     until = time.monotonic() + left.total_seconds()
-    outgoings = [_outgoing(row, provider, batch.sender_of(row), batch.enclosed.get(row.pk, {})) for row in rows]
+    outgoings = [
+        portal_codes.filled(
+            _outgoing(row, provider, batch.sender_of(row), batch.enclosed.get(row.pk, {})), batch.codes.get(row.pk)
+        )
+        for row in rows
+    ]
     return provider.send_many(outgoings, until=until)
 
 

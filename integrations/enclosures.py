@@ -1,18 +1,30 @@
 """What goes out with a message beside its own words: an email's letterhead and picture, WhatsApp's approved content.
 
-Read for a whole batch of one tenant at once, in the claim; a call of a provider makes no query.
+Read for a whole batch of one tenant at once, in the claim; a call of a provider makes no query. What belongs to the object
+of a message (a visit's calendar entry, plain paper for a place that must not be named) comes from the app that knows it.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from integrations.sms_providers import Approved
-from notifications import branding, short_links, whatsapp_approval
+from notifications import branding, preference_links, short_links, whatsapp_approval
 from notifications.models import Message, WhatsAppContent
 from notifications.states import Channel
+
+# Messages of patients about objects of one type → message id → further fields of their ``Outgoing``.
+Enclose = Callable[[Sequence[Message]], Mapping[uuid.UUID, Mapping[str, Any]]]
+_OF_OBJECTS: dict[str, Enclose] = {}
+
+
+def register(object_type: str, enclose: Enclose) -> None:
+    """Called once, when its app starts. ``object_type`` is the one on the messages: ``appointments.appointment``."""
+    if object_type in _OF_OBJECTS:
+        raise ValueError(f"enclosures of {object_type} are registered already")
+    _OF_OBJECTS[object_type] = enclose
 
 
 def enclosures_of(tenant_id: uuid.UUID, messages: Sequence[Message]) -> dict[uuid.UUID, dict[str, Any]]:
@@ -26,19 +38,32 @@ def enclosures_of(tenant_id: uuid.UUID, messages: Sequence[Message]) -> dict[uui
         for row in WhatsAppContent.objects.filter(message__in=whatsapp):
             approved = Approved(row.content_sid, whatsapp_approval.as_json(row.variables))
             found[row.message_id] = {"approved": approved}
+    for object_type, enclose in _OF_OBJECTS.items():
+        own = [message for message in messages if message.object_type == object_type and message.patient_id]
+        for message_id, fields in enclose(own).items() if own else ():
+            found[message_id] = {**found.get(message_id, {}), **fields}
     return found
 
 
 def _paper(tenant_id: uuid.UUID, emails: Sequence[Message]) -> dict[uuid.UUID, dict[str, Any]]:
+    # Staff are nobody's audience: they have their preferences in the house, and their opening is not counted.
+    links = {email.pk: _links(email) for email in emails if email.patient_id}
     brand = branding.brand_of(tenant_id)
     if brand is None:
-        return {}
+        return links
     heads = branding.letterheads(brand)
-    # Staff are nobody's audience: their opening is not counted.
     return {
         email.pk: {
             "letterhead": heads[email.language],
             "pixel_url": short_links.pixel_address(email.pk) if brand.track_opens and email.patient_id else "",
+            **links.get(email.pk, {}),
         }
         for email in emails
+    }
+
+
+def _links(email: Message) -> dict[str, Any]:
+    return {
+        "preferences_url": preference_links.link_for_message(email),
+        "unsubscribe_url": preference_links.unsubscribe_address(email),
     }

@@ -23,7 +23,7 @@ from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
 from integrations import bulk_send, outbox, sync, trial_send, whatsapp
 from integrations.outbox import Origin
-from notifications import analytics, gate, lifecycle, registry, undeliverable
+from notifications import address, analytics, capabilities, gate, languages, lifecycle, registry, rendering, undeliverable
 from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.models.template import TemplateWords
 from notifications.selectors import tenant_of_message
@@ -195,22 +195,30 @@ class MessagingService:
         dedupe_key: str,
         origin: Origin,
         keep_fallback: bool,
+        contact: Contact | str | None = None,
     ) -> Message:
         """Sends over the first of ``channels`` that the gate allows; the rest wait as fallback when ``keep_fallback``.
 
+        ``contact`` is the one of the patient's readers that is meant, or why there is none; without it the first.
         When none is allowed, one refused row says why the first was not. The caller's tenant scope is open.
         """
         preference = gate.preference_of(patient)
+        contact = contact or contact_for(patient, notification_type=notification_type)
         templates = {t.channel: t for t in MessageTemplate.objects.filter(code=template_code, is_active=True)}
         passed_over: list[dict[str, str]] = []
         for position, channel in enumerate(channels):
             refusal = gate.refusal_for_patient(
-                patient=patient, preference=preference, channel=channel, notification_type=notification_type
+                patient=patient,
+                preference=preference,
+                channel=channel,
+                notification_type=notification_type,
+                contact=contact,
+                sender=outbox.sender_for(origin.location, channel),
             )
             if refusal is None and channel not in templates:
                 refusal = Reason.TEMPLATE_MISSING
             elif refusal is None:
-                refusal = self._whatsapp_refusal(patient, preference, templates[channel])
+                refusal = self._whatsapp_refusal(patient, preference, templates[channel], contact)
             if refusal is None:
                 rest = [c for c in channels[position + 1 :] if c in templates] if keep_fallback else []
                 break
@@ -227,6 +235,7 @@ class MessagingService:
             context=context,
             dedupe_key=dedupe_key,
             origin=replace(origin, fallback_channels=rest, details=details),
+            contact=contact,
         )
 
     def fall_back(self, message: Message) -> Message | None:
@@ -242,12 +251,18 @@ class MessagingService:
                 next_attempt_at=None,
                 status__in=[Status.FAILED, Status.BOUNCED, Status.SENT, Status.UNCONFIRMED],
             )
-            if not waiting.update(fallback_due_at=None):
+            if not waiting.update(fallback_due_at=None) or self._is_silent_by_nature(message):
                 return None
             copy = self._over_next_channel(message)
             # The copy may be refused too, or there was none to make.
             undeliverable.note_ended([message.pk])
             return copy
+
+    def _is_silent_by_nature(self, message: Message) -> bool:
+        """It left, and its sender reports no deliveries: silence is no sign that it was lost."""
+        if message.status != Status.SENT:
+            return False
+        return not capabilities.of(message.tenant_id, message.channel, message.sender).dlr
 
     def _over_next_channel(self, message: Message) -> Message | None:
         if message.patient is None or message.template is None or message.event is None:
@@ -277,6 +292,7 @@ class MessagingService:
                 details={"instead_of": message.channel},
             ),
             keep_fallback=True,
+            contact=gate.reader_of(message),
         )
         lifecycle.note(message, LogEvent.FALLBACK, response={"channel": copy.channel})
         return copy
@@ -360,15 +376,25 @@ class MessagingService:
         body: str = "",
         subject: str = "",
         language: str | None = None,
+        contact: Contact | str | None = None,
     ) -> Message:
+        contact = contact or contact_for(patient, notification_type=notification_type)
         refusal = gate.refusal_for_patient(
-            patient=patient, preference=preference, channel=channel, notification_type=notification_type
+            patient=patient,
+            preference=preference,
+            channel=channel,
+            notification_type=notification_type,
+            contact=contact,
+            sender=outbox.sender_for(origin.location, channel),
         )
-        contact = contact_for(patient)
         reachable = contact if isinstance(contact, Contact) else None
-        own_language = _language_of(patient, preference, reachable)
+        choice = languages.choose(
+            language or _language_of(patient, preference, reachable),
+            tenant_default=patient.tenant.default_language,
+            written=template.written_in if template is not None else languages.KNOWN,
+        )
         if refusal is None and template is not None:
-            refusal = self._whatsapp_refusal(patient, preference, template, language)
+            refusal = self._whatsapp_refusal(patient, preference, template, contact, choice.language)
         return outbox.write(
             Message(
                 tenant_id=patient.tenant_id,
@@ -377,15 +403,16 @@ class MessagingService:
                 channel=channel,
                 notification_type=notification_type,
                 recipient=gate.address_of(reachable, channel) if reachable else "",
-                language=language or own_language,
+                language=choice.language,
                 body=body,
                 subject=subject,
                 dedupe_key=dedupe_key,
             ),
-            origin=origin,
+            origin=replace(origin, details={**origin.details, **choice.note()}),
             refusal=refusal,
             template=template,
-            context=context or {},
+            # Each of several readers is greeted by their own name, and reads the digits and calendar they wish.
+            context=rendering.for_reader({**(context or {}), **address.values_for(patient)}, reachable),
         )
 
     def _whatsapp_refusal(
@@ -393,13 +420,11 @@ class MessagingService:
         patient: Patient,
         preference: NotificationPreference,
         template: MessageTemplate,
+        contact: Contact | str,
         language: str | None = None,
     ) -> Reason | None:
         """What only WhatsApp asks for: words that it has approved, or an open conversation."""
-        if template.channel != Channel.WHATSAPP:
-            return None
-        contact = contact_for(patient)
-        if not isinstance(contact, Contact):
+        if template.channel != Channel.WHATSAPP or not isinstance(contact, Contact):
             return None
         return whatsapp.refusal(
             patient=patient,
@@ -410,8 +435,8 @@ class MessagingService:
 
 
 def _language_of(patient: Patient, preference: NotificationPreference, reachable: Contact | None) -> str:
-    """The language that the reader gets: the guardian's own, else what the patient chose."""
-    if reachable is not None and reachable.guardian is not None:
+    """The language that the reader gets: a guardian's or a payer's own, else what the patient chose."""
+    if reachable is not None and reachable.person_key != f"patient:{patient.pk}":
         return reachable.language
     return preference.preferred_language or patient.language
 

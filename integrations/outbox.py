@@ -9,6 +9,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parseaddr, quote
 from typing import Any
 
 from django.conf import settings
@@ -16,14 +17,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from core import discretion
 from core.errors import DomainError
 from core.models import Location, User
 from core.queueing import ring
 from integrations import whatsapp
-from notifications import lifecycle, segments, short_links
+from notifications import capabilities, desk_tasks, lifecycle, segments, short_links
 from notifications.models import Message, MessageTemplate, NotificationEvent, ShortLink
 from notifications.rendering import TemplateError
-from notifications.states import USEFUL_FOR, Channel, Lane, Reason
+from notifications.states import USEFUL_FOR, Channel, Lane, Reason, TaskKind
 
 # Each lane's queue; docs/operations.md says which workers serve it.
 QUEUE_OF_LANE = {Lane.URGENT: "urgent", Lane.TRANSACTIONAL: "default", Lane.BULK: "bulk"}
@@ -51,6 +53,8 @@ class Origin:
     refusal: Reason | None = None
     fallback_channels: Sequence[str] = ()
     lane: Lane = Lane.TRANSACTIONAL
+    # Who writes; None: the sender of the location. An answer comes from whom the patient has written to.
+    sender: str | None = None
     # What the CREATED row of the timeline should tell: channels that were passed over, the channel before.
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -66,10 +70,15 @@ def write(
     """Renders, freezes and inserts; the unique dedupe key decides between two that come at once."""
     error = ""
     links: list[ShortLink] = []
+    is_discreet = message.patient_id is not None and discretion.is_discreet(origin.location)
+    if is_discreet:
+        context = discretion.discreet_context(context, origin.location)
+    message.sender = origin.sender if origin.sender is not None else sender_for(origin.location, message.channel)
     if template is not None:
+        context = capabilities.suited(message, context, sender=message.sender)
         message.template, message.template_version = template, template.version
         # Before the words are frozen and their segments counted.
-        context, links = short_links.shorten(message, context)
+        context, links = short_links.shorten(message, context, on_own_host=not is_discreet)
         try:
             message.body = template.render(message.language, **context)
             message.subject = template.render_subject(message.language, **context)
@@ -88,7 +97,8 @@ def write(
     message.sent_by = origin.sent_by
     message.fallback_channels = [str(channel) for channel in origin.fallback_channels]
     message.conversation_id = origin.conversation_id or message.pk
-    message.sender = sender_for(origin.location, message.channel)
+    if is_discreet and origin.location is not None and message.channel == Channel.EMAIL:
+        message.sender = _discreet_sender(message, origin.location)
     message.segments = segments.count(message.body).parts if message.channel == Channel.SMS else 0
     if refusal is None and message.expires_at <= timezone.now():
         refusal = Reason.PAST_DUE
@@ -96,6 +106,8 @@ def write(
     try:
         with transaction.atomic():
             lifecycle.create(message, refusal=refusal, details=details)
+            if refusal is Reason.VARIABLE_MISSING:
+                _ask_for_data(message)
             if refusal is None:
                 if content := whatsapp.content_for(message, template, context):
                     content.save()
@@ -104,6 +116,19 @@ def write(
     except IntegrityError:
         return _existing(message)
     return message
+
+
+def _ask_for_data(message: Message) -> None:
+    """The template says something that nobody has written down: this message stops, and a person is told of it, once
+    for all that was to be said about the same thing.
+    """
+    desk_tasks.open_task(
+        TaskKind.TEMPLATE_DATA,
+        tenant_id=message.tenant_id,
+        key=str(message.object_id or message.patient_id or message.template_id),
+        patient=message.patient,
+        obj=message,
+    )
 
 
 def _existing(message: Message) -> Message:
@@ -147,6 +172,13 @@ def sender_for(location: Location | None, channel: str) -> str:
         Channel.WHATSAPP: location.whatsapp_sender,
         Channel.EMAIL: location.email_sender or settings.DEFAULT_FROM_EMAIL,
     }[Channel(channel)]
+
+
+def _discreet_sender(message: Message, location: Location) -> str:
+    """The same address under the discreet name: a list of mails shows the name."""
+    _name, address = parseaddr(message.sender)
+    name = discretion.discreet_name(location).name_in(message.language)
+    return f'"{quote(name)}" <{address}>' if address else ""
 
 
 def _fingerprint(message: Message) -> tuple[str, ...]:

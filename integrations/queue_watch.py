@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import structlog
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.health import SILENCE_ALLOWED
@@ -132,8 +133,9 @@ def _was_held_since(tenant_id: uuid.UUID, message: Message, since: dt.datetime) 
 def _watch_events(tenant_id: uuid.UUID, now: dt.datetime, since: dt.datetime) -> bool:
     there = incidents.open_ones(Kind.EVENTS).filter(tenant_id=tenant_id).first()
     limit = EVENTS_LATE * (_OVER_BELOW if there is not None else 1)
-    waiting = NotificationEvent.objects.filter(processed_at=None, created_at__lt=now - limit)
-    first = waiting.order_by("created_at").values_list("created_at", flat=True).first()
+    # What is told later on purpose is late from its own time on.
+    waiting = NotificationEvent.objects.filter(processed_at=None).annotate(since=Coalesce("due_at", "created_at"))
+    first = waiting.filter(since__lt=now - limit).order_by("since").values_list("since", flat=True).first()
     if there is not None:
         if first is None:
             incidents.end(there, at=now)

@@ -15,7 +15,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from core import duty
+from core import discretion, duty
 from core.duty import Told
 from core.models import Tenant, User
 from integrations.messaging_service import MessagingService
@@ -95,6 +95,8 @@ def tell(
 
 def ring_patient(event: NotificationEvent, bell: Bell, subject: Subject, user: User) -> None:
     """A patient's own bell: no matrix, no quiet hours, no stand-in."""
+    # Who looks over their shoulder reads it too.
+    subject = replace(subject, context=discretion.discreet_context(subject.context, subject.location))
     notify_many(tenant_id=event.tenant_id, note=_note(event, bell, subject), recipients=[Recipient(user.pk)])
 
 

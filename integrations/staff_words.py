@@ -17,9 +17,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.push import Notice
+from notifications import cards
 from notifications.models import Notification
-from notifications.rendering import format_date, format_time, isolate
+from notifications.rendering import isolate
 from notifications.states import Category
+from notifications.wording import format_date, format_time
 
 # A summary names so many; the inbox has all.
 LONGEST_SUMMARY = 100
@@ -72,7 +74,8 @@ def _discreet(notifications: Sequence[Notification], language: str, *, is_summar
 
 
 def letter(notification: Notification, language: str) -> Text:
-    """One notification by email."""
+    """One notification by email, with what is true as it is written."""
+    cards.freshen([notification])
     with translation.override(language):
         title = notification.display_title
         words = [

@@ -18,11 +18,13 @@ from core.tenancy import active_tenant_ids, tenant_scope
 from integrations import (
     beat_watch,
     breaker,
+    contact_fixes,
     credentials,
     delivery,
     hints,
     incidents,
     queue_watch,
+    reply_handling,
     staff,
     staff_delivery,
     sync,
@@ -149,6 +151,18 @@ def sweep_receipts_task() -> dict[str, int]:
 
 
 @shared_task
+def answer_replies_task() -> dict[str, int]:
+    """Understands what patients have written back. The web rings after it has stored a reply."""
+    return reply_handling.handle_waiting()
+
+
+@shared_task
+def sweep_replies_task() -> dict[str, int]:
+    """The same by the clock, for replies whose doorbell was lost, or that failed."""
+    return answer_replies_task()
+
+
+@shared_task
 def provider_sync_task() -> dict[str, int]:
     """Asks the providers about messages without a final receipt or a price (``integrations/sync.py``)."""
     return sync.sync_due()
@@ -228,3 +242,16 @@ def retention_task() -> dict[str, int]:
             counts["receipts"] += retention.delete_receipts(tenant_id, tenant_settings.of(tenant_id).receipt_days, now)
             counts["secrets"] += credentials.erase_retired(now)
     return counts
+
+
+@shared_task
+def resend_fixed_task(tenant_id: str, task_id: str) -> int:
+    """Sends what reached nobody, now that somebody has put the contact right."""
+    with tenant_scope(uuid.UUID(tenant_id)):
+        return contact_fixes.look_after(uuid.UUID(task_id))
+
+
+@shared_task
+def sweep_fixed_contacts_task() -> dict[str, int]:
+    """Finds the contacts that were put right and whose doorbell was lost."""
+    return contact_fixes.look_after_all()

@@ -28,7 +28,7 @@ from core.queueing import ring
 from integrations import credentials
 from integrations.models import ProviderAccount
 from integrations.sandbox import account
-from integrations.tasks import apply_receipts_task
+from integrations.tasks import answer_replies_task, apply_receipts_task
 from notifications import receipts, replies
 from notifications.selectors import tenant_of_message
 from notifications.states import Channel
@@ -103,7 +103,7 @@ def twilio_inbound(request: HttpRequest) -> HttpResponse:
         provider = own.name
     sender = form.last("From")
     bare = sender.removeprefix("whatsapp:")
-    replies.receive(
+    reply = replies.receive(
         provider=provider,
         channel=Channel.SMS if bare == sender else Channel.WHATSAPP,
         sender=bare,
@@ -111,7 +111,10 @@ def twilio_inbound(request: HttpRequest) -> HttpResponse:
         body=form.last("Body"),
         provider_message_id=form.last("MessageSid"),
         tenant_id=own.tenant_id if own is not None else None,
+        replied_to_id=form.last("OriginalRepliedMessageSid"),
     )
+    if reply is not None and reply.handled_at is None:
+        ring(answer_replies_task)
     return HttpResponse(_NOTHING_TO_SAY, content_type="text/xml")
 
 

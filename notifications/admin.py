@@ -114,8 +114,8 @@ class NotificationAdmin(ReadOnlyAdmin):
 
 @admin.register(NotificationPreference)
 class NotificationPreferenceAdmin(admin.ModelAdmin):
-    list_display = ("patient", "preferred_channel", "preferred_language", "marketing_enabled", "updated_at")
-    list_filter = ("preferred_channel", "marketing_enabled")
+    list_display = ("patient", "preferred_channel", "preferred_language", "updated_at")
+    list_filter = ("preferred_channel",)
     search_fields = ("patient__name_en", "patient__name_ar", "patient__mrn")
     list_select_related = ("patient",)
     raw_id_fields = ("patient",)

@@ -18,8 +18,9 @@ from django.utils.translation import gettext
 
 from core.models import Location
 from notifications import events
-from notifications.rendering import Words, format_date, format_time
+from notifications.rendering import Words
 from notifications.states import Channel, Lane, NotificationType
+from notifications.wording import format_date, format_time
 
 # The events' keys: something needs a person, and it is over.
 BEGAN, OVER = "system.alert", "system.recovered"

@@ -11,14 +11,13 @@ import zoneinfo
 from collections import defaultdict
 from collections.abc import Sequence
 
-from django.conf import settings
 from django.db.models import QuerySet
 
-from core.models import Location
-from notifications import message_classes
+from notifications import message_classes, sending_rules
 from notifications.bulk_states import UNDER_WAY, BulkState, MessageClass, class_of
 from notifications.message_classes import Rule
 from notifications.models import BulkSend, Message
+from notifications.states import Reason
 
 _READ = ("pk", "state", "message_class", "is_urgent", "timezone", "sends_from", "sends_until", "updated_at")
 
@@ -73,27 +72,31 @@ def without_held(due: QuerySet[Message], now: dt.datetime) -> QuerySet[Message]:
     return due.exclude(bulk__in=kept) if kept else due
 
 
-def postpone(found: Sequence[Message], now: dt.datetime) -> set[uuid.UUID]:
+def postpone(found: Sequence[Message], now: dt.datetime) -> tuple[set[uuid.UUID], dict[uuid.UUID, Reason]]:
     """Puts off single messages of a class whose hours are over, to the next opening; returns their ids.
 
-    Those of a send are held by ``held``. A message that is of no use any more by then ends as too late, as any other.
+    Those of a send are held by ``held``. A message that is of no use any more by then ends with ``CLASS_WINDOW``: the
+    second answer.
     """
-    by_class: dict[str, list[uuid.UUID]] = defaultdict(list)
+    by_class: dict[str, list[Message]] = defaultdict(list)
     for row in found:
         message_class = class_of(row.notification_type)
         if message_class != MessageClass.SERVICE and row.bulk_id is None:
-            by_class[message_class].append(row.pk)
+            by_class[message_class].append(row)
     put_off: set[uuid.UUID] = set()
+    refused: dict[uuid.UUID, Reason] = {}
     if not by_class:
-        return put_off
+        return put_off, refused
     rules = message_classes.rules()
-    # A clinic group's first place: these messages are about none.
-    place = Location.objects.order_by("pk").first()
-    zone = place.zone if place is not None else zoneinfo.ZoneInfo(settings.TIME_ZONE)
-    for message_class, keys in by_class.items():
+    # These messages are about none of the clinic group's places.
+    zone = sending_rules.clinic_zone()
+    for message_class, rows in by_class.items():
         window = (rules[message_class].opens_at, rules[message_class].closes_at)
         opening = message_classes.next_opening(now, zone, window)
         if opening is not None and opening > now:
+            late = {row.pk for row in rows if row.expires_at is not None and row.expires_at <= opening}
+            keys = {row.pk for row in rows} - late
             Message.objects.filter(pk__among=keys).update(next_attempt_at=opening)
-            put_off.update(keys)
-    return put_off
+            put_off |= keys
+            refused |= dict.fromkeys(late, Reason.CLASS_WINDOW)
+    return put_off, refused

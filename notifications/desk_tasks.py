@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import F, Model, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -59,6 +59,40 @@ def open_task(
     return task
 
 
+def open_for_patients(kind: TaskKind, *, tenant_id: uuid.UUID, objects: Mapping[uuid.UUID, Model]) -> None:
+    """``open_task`` for many, one a patient, in two statements. ``objects``: patient id → what it is about."""
+    keys = {patient_id: f"{kind.value}:{patient_id}" for patient_id in objects}
+    there = DeskTask.objects.filter(key__in=keys.values(), state=TaskState.OPEN)
+    known = set(there.values_list("patient_id", flat=True))
+    DeskTask.objects.bulk_create(
+        [
+            DeskTask(
+                tenant_id=tenant_id,
+                kind=kind,
+                key=keys[patient_id],
+                patient_id=patient_id,
+                object_type=obj._meta.label_lower,
+                object_id=obj.pk,
+            )
+            for patient_id, obj in objects.items()
+            if patient_id not in known
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def add_details(task: DeskTask, details: Mapping[str, Any]) -> None:
+    """Somebody has said more about it meanwhile. Ids, dates and codes only, like the details it was opened with."""
+    task.details = {**task.details, **details}
+    DeskTask.objects.filter(pk=task.pk, state=TaskState.OPEN).update(details=task.details)
+
+
+def replace_details(task: DeskTask, details: Mapping[str, Any]) -> None:
+    """The same, where something is to be forgotten."""
+    task.details = dict(details)
+    DeskTask.objects.filter(pk=task.pk, state=TaskState.OPEN).update(details=task.details)
+
+
 @transaction.atomic
 def complete(*, task: DeskTask, actor: User, note: str = "") -> bool:
     """A person has done it. False when somebody, or the thing itself, was faster."""
@@ -72,6 +106,23 @@ def complete(*, task: DeskTask, actor: User, note: str = "") -> bool:
             tenant_id=task.tenant_id, actor=actor, action="desk_task.done", obj=task, after={"kind": task.kind}
         )
     return bool(ended)
+
+
+def listed(*, kind: str = "", is_ended: bool = False) -> QuerySet[DeskTask]:
+    """The page's rows: what is open, the most urgent and the oldest first; or what has ended, the latest first."""
+    rows = DeskTask.objects.select_related("patient", "location", "ended_by")
+    if kind:
+        rows = rows.filter(kind=kind)
+    if is_ended:
+        return rows.exclude(state=TaskState.OPEN).order_by("-ended_at", "-pk")
+    return rows.filter(state=TaskState.OPEN).order_by(
+        "-is_urgent", F("due_at").asc(nulls_last=True), "created_at", "pk"
+    )
+
+
+def open_about(object_id: uuid.UUID, kinds: Collection[TaskKind]) -> QuerySet[DeskTask]:
+    """What is still to do about a thing."""
+    return DeskTask.objects.filter(object_id=object_id, kind__in=kinds, state=TaskState.OPEN)
 
 
 def end_for_object(object_id: uuid.UUID, kinds: Collection[TaskKind]) -> int:

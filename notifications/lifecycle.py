@@ -38,9 +38,10 @@ _STATUS_OF_REASON: dict[str, Status] = {
 }
 # What the sending of a message looks at. Whole rows take twice as long to load, and there are hundreds in a batch.
 _NEEDED_TO_SEND = (
-    *("tenant", "event", "patient", "user", "bulk", "notification_type", "channel", "recipient", "sender", "language"),
-    *("subject", "body", "status", "provider", "retry_count", "attempt_count", "log_position", "expires_at"),
-    *("fallback_channels", "segments", "cost", "currency", "created_at", "dedupe_key"),
+    *("tenant", "event", "patient", "guardian", "user", "bulk", "notification_type", "channel", "recipient", "sender"),
+    *("language", "subject", "body", "status", "provider", "retry_count", "attempt_count", "log_position"),
+    *("expires_at", "fallback_channels", "segments", "cost", "currency", "created_at", "dedupe_key"),
+    *("sent_by", "lane", "conversation_id", "object_type", "object_id"),
 )
 # What a move reads of a row before it decides.
 _READ = (

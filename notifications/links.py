@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from core.access import Can, allows
 from core.models import User
-from notifications.models import BulkSend, Message, MessageExport, Notification
+from notifications.models import BulkSend, Conversation, Message, MessageExport, Notification
 
 # Asks as the view behind the address would: None for a stranger, a wrong role and a row that is gone.
 Resolver = Callable[[User, uuid.UUID], str | None]
@@ -34,7 +34,11 @@ def register_link(object_type: str, resolver: Resolver) -> None:
 
 def address_of(notification: Notification, user: User) -> str | None:
     """The page of the notification's object, or None."""
-    object_type, object_id = notification.related_object_type, notification.related_object_id
+    return page_of(notification.related_object_type, notification.related_object_id, user)
+
+
+def page_of(object_type: str, object_id: uuid.UUID | None, user: User) -> str | None:
+    """The page of a thing, if there is one for this user."""
     if not object_type or object_id is None or object_type not in _RESOLVERS:
         return None
     return _RESOLVERS[object_type](user, object_id)
@@ -45,6 +49,13 @@ def message_address(user: User, message_id: uuid.UUID) -> str | None:
     if not allows(user, Can.SEE_MESSAGES) or not Message.objects.filter(pk=message_id).exists():
         return None
     return reverse("notifications:message_detail", args=[message_id])
+
+
+def conversation_address(user: User, pk: uuid.UUID) -> str | None:
+    """All that was written with one number: a reply leads there."""
+    if not allows(user, Can.SEND_MESSAGES) or not Conversation.objects.filter(pk=pk).exists():
+        return None
+    return reverse("notifications:conversation", args=[pk])
 
 
 def export_address(user: User, export_id: uuid.UUID) -> str | None:

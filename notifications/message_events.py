@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 from core.models import Role, User
-from notifications import undeliverable
+from notifications import desk_tasks, undeliverable
 from notifications.models import InboundMessage, NotificationEvent
 from notifications.registry import Audience, Bell, Delivery, EventType, Slot, Subject
 from notifications.rendering import Words
-from notifications.states import Category, Level, NotificationType
+from notifications.states import Category, Level, NotificationType, TaskKind
 
 
 def _staff(role: Role) -> list[User]:
@@ -22,6 +22,18 @@ def _describe_reply(event: NotificationEvent) -> Subject:
         context={"patient_name": reply.patient, "text": reply.body[:300] or "…"},
         fold_key=f"patient:{reply.patient_id}" if reply.patient_id else f"reply:{reply.pk}",
         users={Audience.FRONT_DESK: _staff(Role.FRONT_DESK)},
+    )
+
+
+def _describe_emergency(event: NotificationEvent) -> Subject:
+    """Answered once its task is done: somebody has called."""
+    reply = InboundMessage.objects.select_related("patient").get(pk=event.payload["reply_id"])
+    about = desk_tasks.open_about(event.object_id, [TaskKind.EMERGENCY]) if event.object_id else None
+    return Subject(
+        context={"patient_name": reply.patient, "text": reply.body[:300] or "…"},
+        fold_key=f"emergency:{event.object_id}",
+        users={Audience.FRONT_DESK: _staff(Role.FRONT_DESK) or _staff(Role.ADMIN)},
+        is_answered=about is not None and not about.exists(),
     )
 
 
@@ -83,6 +95,31 @@ ENTRIES = (
         ),
         describe=_describe_reply,
         example={"patient_name": Words("Sara Al-Mutairi", "سارة المطيري"), "text": "شكرًا"},
+    ),
+    EventType(
+        key="message.emergency",
+        name_en="Words of danger from a patient",
+        name_ar="كلمات خطر من مراجع",
+        notification_type=NotificationType.STAFF,
+        deliveries=(
+            Delivery(
+                Audience.FRONT_DESK,
+                (Slot.IN_APP,),
+                bell=Bell(
+                    title_en="{patient_name} may be in danger: call now",
+                    title_ar="{patient_name}: قد تكون هناك حالة خطر، نرجو الاتصال الآن",
+                    body_en="“{text}”",
+                    body_ar="«{text}»",
+                    level=Level.ERROR,
+                    category=Category.MESSAGING,
+                    is_critical=True,
+                    # Somebody in distress writes several messages.
+                    fold_within=dt.timedelta(minutes=15),
+                ),
+            ),
+        ),
+        describe=_describe_emergency,
+        example={"patient_name": Words("Sara Al-Mutairi", "سارة المطيري"), "text": "أحتاج إلى إسعاف"},
     ),
     EventType(
         key=undeliverable.KEY,

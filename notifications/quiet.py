@@ -71,6 +71,22 @@ def quiet_until(schedule: Schedule, now: dt.datetime) -> dt.datetime | None:
     return min(until, latest) if until > now else None
 
 
+def quiet_since(schedule: Schedule, now: dt.datetime) -> dt.datetime:
+    """When the quiet time began (UTC) that lasts at ``now``, at most ``LONGEST`` ago; ``now`` itself when it is loud."""
+    now = now.astimezone(dt.UTC)
+    earliest = now - LONGEST
+    since, looked_at = now, now
+    while since > earliest:
+        day = looked_at.astimezone(schedule.zone).date()
+        starts = [start for start, end in _around(schedule, day) if start <= looked_at < end]
+        if not starts:
+            break
+        since = min(starts)
+        # What ends where this one begins is one time with it.
+        looked_at = since - _TICK
+    return max(since, earliest)
+
+
 def next_quiet(schedule: Schedule, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | None:
     """The next quiet time that has not begun yet, from and until (UTC), if one begins within ``LONGEST``."""
     if schedule.is_always_loud:

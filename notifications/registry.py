@@ -7,12 +7,15 @@ entry is rendered in both languages by a test.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from core.contacts import Contact
 from core.models import Location, Patient, User
+from notifications import address
 from notifications.models import NotificationEvent
 from notifications.states import Category, Channel, Lane, Level, NotificationType, Reason
 
@@ -42,7 +45,8 @@ class Subject:
     ``context`` holds the placeholders' values (see ``rendering``); ``refusal`` says why nothing may be sent now
     (appointment moved, cancelled, past); ``useful_until`` is the deadline of its messages. ``fold_key`` says what the
     bell gathers by, where that is not the event's object: the patient who has replied three times. ``is_answered``: what
-    a critical bell asks for has happened by itself, nobody need acknowledge it.
+    a critical bell asks for has happened by itself, nobody need acknowledge it. ``told_already``: who has done it by
+    a reply and was answered there (a guardian's id, or “patient”); no SMS or WhatsApp message tells them again.
     """
 
     context: Mapping[str, Any]
@@ -53,6 +57,9 @@ class Subject:
     refusal: Reason | None = None
     fold_key: str = ""
     is_answered: bool = False
+    told_already: str = ""
+    # Who reads it instead of the patient's own readers, or why they must not; None: the patient's own.
+    reader: Contact | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,8 @@ class EventType:
     """One row of the table. ``describe`` reads the event's object; it runs inside the tenant's scope.
 
     ``refusal`` is the short form of ``describe`` for the check before each send, where only that is asked.
+    ``live``: what the bell's text says changes while it lies there; object ids → the values as they are now, of those
+    that are not over (``notifications/cards.py``).
     """
 
     key: str
@@ -112,6 +121,13 @@ class EventType:
     example: Mapping[str, Any]
     lane: Lane = Lane.TRANSACTIONAL
     refusal: Callable[[NotificationEvent], Reason | None] | None = None
+    # Asked when the time of an event that has waited comes: True, if it is told with others, or a little later.
+    gather: Callable[[NotificationEvent], bool] | None = None
+    # Asked in quiet hours (``rest.py``): True, if its reader must be woken. What they did themselves need not be asked.
+    wakes: Callable[[NotificationEvent], bool] | None = None
+    # ``Subject.reader``, asked again before each send.
+    reader: Callable[[NotificationEvent], Contact | str | None] | None = None
+    live: Callable[[Sequence[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]] | None = None
 
     def refusal_now(self, event: NotificationEvent) -> Reason | None:
         """Why nothing about the event may be sent any more; None: it still holds."""
@@ -119,6 +135,17 @@ class EventType:
 
     def template_code(self, audience: Audience) -> str:
         return f"{self.key}.{audience.value}"
+
+
+def letter(subject_en: str, subject_ar: str, en: str, ar: str) -> Words:
+    """An email to a patient or guardian: greeting, text, how to reach us."""
+    return Words(
+        Channel.EMAIL,
+        subject_en=subject_en,
+        subject_ar=subject_ar,
+        body_en=f"{{greeting}} {{recipient_name}},\n\n{en}\n\nWarm regards,\n{{clinic_name}}",
+        body_ar=f"{{greeting}} {{recipient_name}}،\n\n{ar}\n\nمع أطيب التحيات،\n{{clinic_name}}",
+    )
 
 
 class DuplicateEvent(Exception):
@@ -132,6 +159,8 @@ def register(*entries: EventType) -> None:
     for entry in entries:
         if entry.key in _EVENTS:
             raise DuplicateEvent(entry.key)
+        if any(delivery.audience is Audience.PATIENT for delivery in entry.deliveries):
+            entry = replace(entry, example={**address.EXAMPLE, **entry.example})  # noqa: PLW2901  # with what all of them may say
         _EVENTS[entry.key] = entry
 
 
@@ -142,3 +171,8 @@ def get(key: str) -> EventType:
 
 def all_events() -> Iterator[EventType]:
     yield from _EVENTS.values()
+
+
+def types_with_reader() -> set[str]:
+    """The kinds of messages among which some event names its own reader."""
+    return {entry.notification_type for entry in _EVENTS.values() if entry.reader is not None}

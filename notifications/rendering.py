@@ -2,7 +2,8 @@
 
 A placeholder is ``{name}`` and nothing else: no attribute, index, conversion or format is followed, so a template
 cannot reach into an object. A missing or unknown name is an error before anything is queued, never a blank.
-Digits are Western in both languages, the calendar is Gregorian (product decision).
+Digits are Western in both languages and the calendar is Gregorian, unless the reader wishes otherwise: ``for_reader``
+gives the values what only the reader decides. The formats themselves are in ``notifications/wording.py``.
 
 Must never import a model.
 """
@@ -15,11 +16,12 @@ import re
 import string
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from django.utils.translation import gettext as _
+
+from notifications.wording import arabic_digits, counted, format_date, format_money, format_time, with_hijri
 
 # Isolates (UAX #9): FSI takes its direction from the first strong character, LRI is left to right.
 FSI, LRI, PDI = "\u2068", "\u2066", "\u2069"
@@ -91,39 +93,85 @@ class Link:
     url: str
 
 
-_DAYS = {
-    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    "ar": ("الاثنين", "الثلاثاء", "الأربعاء", "الخميس", "الجمعة", "السبت", "الأحد"),
-}
-_MONTHS = {
-    "en": (
-        "January", "February", "March", "April", "May", "June",
-        "July", "August", "September", "October", "November", "December",
-    ),
-    "ar": (
-        "يناير", "فبراير", "مارس", "أبريل", "مايو", "يونيو",
-        "يوليو", "أغسطس", "سبتمبر", "أكتوبر", "نوفمبر", "ديسمبر",
-    ),
-}  # fmt: skip
-_CURRENCIES = {"SAR": Words("SAR", "ريال")}
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number with its noun in the right form: “3 appointments”, «3 مواعيد», «11 موعدًا».
+
+    ``en`` is (one, other). ``ar`` is CLDR's zero, one, two, few, many, other, as they stand in the sentence; a form
+    that has the number in it writes ``#``, the others (none, one, two) say it by themselves.
+    """
+
+    number: int
+    en: tuple[str, str]
+    ar: tuple[str, str, str, str, str, str]
+
+    def name_in(self, language: str | None = None) -> str:
+        return counted(self.number, self.ar if language == "ar" else self.en)
 
 
-def format_date(day: dt.date, language: str) -> str:
-    """“Monday 23 November 2026”, «الاثنين 23 نوفمبر 2026»."""
-    return f"{_DAYS[language][day.weekday()]} {day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+@dataclass(frozen=True, slots=True)
+class Gendered:
+    """Words that a person's gender changes. The neutral ones are not optional: of many readers nobody knows it.
+
+    Whose gender: the reader's where ``is_of_reader`` (``for_reader`` fills it in), else that of whom it speaks of.
+    """
+
+    neutral: Words
+    feminine: Words
+    masculine: Words
+    gender: str = ""
+    is_of_reader: bool = False
+
+    def name_in(self, language: str | None = None) -> str:
+        return {"F": self.feminine, "M": self.masculine}.get(self.gender, self.neutral).name_in(language)
 
 
-def format_time(time: dt.time, language: str) -> str:
-    """“10:00 AM”, «10:00 صباحًا»."""
-    hour = time.hour % 12 or 12
-    half = ("AM", "PM") if language == "en" else ("صباحًا", "مساءً")
-    return f"{hour}:{time.minute:02d} {half[time.hour >= 12]}"
+class Reader(Protocol):
+    """Who will read it: ``core.contacts.Contact``. ``numerals`` is "latn", "arab" or empty."""
+
+    @property
+    def gender(self) -> str: ...
+    @property
+    def numerals(self) -> str: ...
+    @property
+    def show_hijri(self) -> bool: ...
+    def name_in(self, language: str | None = None) -> str: ...
 
 
-def format_money(minor: int, currency: str, language: str) -> str:
-    """“1,250.00 SAR”, «1,250.00 ريال»."""
-    words = _CURRENCIES.get(currency, Words(currency, currency))
-    return f"{Decimal(minor) / 100:,.2f} {words.name_in(language)}"
+@dataclass(frozen=True, slots=True)
+class AsWished:
+    """A value with the digits and the calendar its reader asked for."""
+
+    value: Any
+    has_arabic_digits: bool
+    has_hijri: bool
+
+
+# Numbers that are read, not dialled or typed in again: a file's number and a phone keep their digits. Another type of
+# value says so by ``has_numbers``.
+_READ = (LocalDate, LocalTime, Money, Count)
+
+
+def for_reader(context: Mapping[str, Any], reader: Reader | None) -> dict[str, Any]:
+    """The values as this reader wishes them: their own name in the greeting, gender, digits, Hijri beside the date.
+
+    None (nobody can be reached): as they are.
+    """
+    if reader is None:
+        return dict(context)
+    suited = {name: _suited(value, reader) for name, value in context.items()}
+    if "recipient_name" in suited:
+        suited["recipient_name"] = reader
+    return suited
+
+
+def _suited(value: Any, reader: Reader) -> Any:
+    if isinstance(value, Gendered) and value.is_of_reader:
+        return replace(value, gender=reader.gender)
+    has_arabic_digits = reader.numerals == "arab"
+    if (isinstance(value, _READ) or getattr(value, "has_numbers", False)) and (has_arabic_digits or reader.show_hijri):
+        return AsWished(value, has_arabic_digits, reader.show_hijri)
+    return value
 
 
 def placeholders(text: str) -> list[str]:
@@ -179,15 +227,18 @@ def render(text: str, variables: Iterable[str], context: Mapping[str, Any], lang
 
 def fill_value(name: str, value: Any, language: str) -> str:
     """One value as it stands in the text, isolated where it must be. Raises ``MissingPlaceholder`` for none."""
-    if value is None or value == "":
+    # A name that nobody has written down is as missing as none.
+    text = "" if value is None else value_text(value, language)
+    if not text.strip():
         raise MissingPlaceholder(_("There is no value for “{%(name)s}”.") % {"name": name})
-    text = value_text(value, language)
     return text if isinstance(value, Link) else isolate(text, language, code=isinstance(value, Code))
 
 
 def value_text(value: Any, language: str) -> str:
     """One value in the reader's language."""
     match value:
+        case AsWished():
+            return _as_wished(value, language)
         case LocalDate():
             return format_date(value.day, language)
         case LocalTime():
@@ -200,6 +251,14 @@ def value_text(value: Any, language: str) -> str:
             return value.url
     name_in = getattr(value, "name_in", None)
     return str(name_in(language)) if name_in else str(value)
+
+
+def _as_wished(wished: AsWished, language: str) -> str:
+    text = value_text(wished.value, language)
+    if wished.has_hijri and isinstance(wished.value, LocalDate):
+        text = with_hijri(text, wished.value.day, language)
+    # The wish is about Arabic: an English sentence has no use for its digits.
+    return arabic_digits(text) if wished.has_arabic_digits and language == "ar" else text
 
 
 def isolate(text: str, language: str, *, code: bool = False) -> str:

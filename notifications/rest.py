@@ -1,10 +1,13 @@
-"""The clinic's quiet hours: SMS and WhatsApp messages that can wait are put off until the morning.
+"""Quiet hours at the moment of sending: what may wake nobody waits for the morning, or is dropped with a reason.
 
-What goes at once all the same: the urgent lane (a visit moved or called off, a reminder shortly before), what would no
-longer be of use in the morning, what somebody sends by hand, urgent news to many, and everything for staff, who have
+The clinic group's night holds for every SMS and WhatsApp message to a patient, the patient's own for theirs. What goes all
+the same: what somebody sends by hand, urgent news to many, the answer to what the reader did a moment ago, and a visit
+that the clinic calls off shortly before it begins (``EventType.wakes``; tenant data). An email wakes nobody. Staff have
 quiet hours of their own. A bulk send has the hours of its class besides (``bulk_hold.py``).
 
-Put off means another due time: nothing is late meanwhile, and a message's page says when it goes.
+Put off means another due time: nothing is late meanwhile, and a message's page says when it goes. What would be of no
+use any more in the morning ends as ``QUIET_DROPPED``: nobody is woken by what can no longer help, and nothing is lost
+silently. Reminders are planned around the quiet hours, so only what an outage held back comes to that.
 """
 
 from __future__ import annotations
@@ -12,40 +15,137 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 import zoneinfo
+from collections.abc import Iterable, Sequence
 
 from django.db.models import Q
 
 from core import tenant_settings
 from core.models import Location
-from notifications import selectors
-from notifications.states import Channel, Lane
+from notifications import lifecycle, quiet, registry, selectors, sending_rules
+from notifications.models import BulkSend, Message, NotificationEvent, NotificationPreference
+from notifications.quiet import Schedule
+from notifications.states import Channel, Lane, Reason
 
-# What stops being of use within this after the end of the night goes at once: the queue of a morning takes a moment.
+# What stops being of use within this after the end of the night is dropped: the queue of a morning takes a moment.
 MARGIN = dt.timedelta(minutes=15)
+# So long an answer is the answer to what its reader has just done; later it is news in the night.
+OWN_ACT = dt.timedelta(minutes=30)
 # Rows of one statement.
 BATCH = 1000
 
-_LOUD = Q(channel__in=[Channel.SMS, Channel.WHATSAPP])
+LOUD_CHANNELS = (Channel.SMS, Channel.WHATSAPP)
+_LOUD = Q(channel__in=LOUD_CHANNELS)
 _BY_ITSELF = Q(sent_by=None) | Q(bulk__isnull=False, bulk__is_urgent=False)
 
 
 def put_off(tenant_id: uuid.UUID, lane: int, now: dt.datetime) -> int:
     """Gives what is due in the lane and can wait the end of the night as its time; returns of how many.
 
-    The tenant's scope is open. One query in the day, and by night another one while there is nothing to put off.
+    What cannot wait and may wake nobody ends here. The tenant's scope is open. One query in the day, and by night
+    another one while there is nothing to put off.
     """
-    if lane == Lane.URGENT:
-        return 0
     until = quiet_until(tenant_id, now)
     if until is None:
         return 0
-    can_wait = Q(expires_at=None) | Q(expires_at__gt=until + MARGIN)
-    resting = selectors.due(lane, now).filter(_LOUD, _BY_ITSELF, can_wait, patient__isnull=False)
+    resting = selectors.due(lane, now).filter(_LOUD, _BY_ITSELF, patient__isnull=False)
+    fields = ("pk", "event", "lane", "bulk", "expires_at")
     count = 0
-    # By their keys: an UPDATE cannot look at the bulk send. What is put off is no longer due.
-    while keys := list(resting.order_by("next_attempt_at").values_list("pk", flat=True)[:BATCH]):
-        count += selectors.due(lane, now).filter(pk__in=keys).update(next_attempt_at=until)
+    last: uuid.UUID | None = None
+    # By their keys: an UPDATE cannot look at the bulk send, and what goes all the same stays due.
+    while rows := list((resting if last is None else resting.filter(pk__gt=last)).order_by("pk").only(*fields)[:BATCH]):
+        last = rows[-1].pk
+        awake = waking(rows, now)
+        asleep = [row for row in rows if row.pk not in awake]
+        late = {row.pk: Reason.QUIET_DROPPED for row in asleep if not _can_wait(row, until)}
+        waiting = [row.pk for row in asleep if row.pk not in late]
+        count += selectors.due(lane, now).filter(pk__in=waiting).update(next_attempt_at=until) if waiting else 0
+        if late:
+            lifecycle.refuse_many(late)
     return count
+
+
+def hold_for_readers(found: Sequence[Message], now: dt.datetime) -> tuple[set[uuid.UUID], dict[uuid.UUID, Reason]]:
+    """The same for the nights that patients have set for themselves: ids of what is put off, and what ends why.
+
+    One query while no patient among them has a night of their own.
+    """
+    loud = [row for row in found if row.channel in LOUD_CHANNELS and row.patient_id and _is_by_itself(row)]
+    ends = _own_nights({row.patient_id for row in loud if row.patient_id}, now) if loud else {}
+    resting = [row for row in loud if row.patient_id in ends]
+    if not resting:
+        return set(), {}
+    awake = waking(resting, now) | _urgent_to_many(resting)
+    put: set[uuid.UUID] = set()
+    refused: dict[uuid.UUID, Reason] = {}
+    for row in resting:
+        if row.pk in awake or row.patient_id is None:
+            continue
+        until = ends[row.patient_id]
+        if _can_wait(row, until):
+            Message.objects.filter(pk=row.pk).update(next_attempt_at=until)
+            put.add(row.pk)
+        else:
+            refused[row.pk] = Reason.QUIET_DROPPED
+    return put, refused
+
+
+def waking(rows: Sequence[Message], now: dt.datetime) -> set[uuid.UUID]:
+    """Those of these that go although it is quiet. One query, and one for each event that may wake somebody."""
+    ids = {row.event_id for row in rows if row.event_id is not None}
+    awake = {
+        event.pk
+        for event in (NotificationEvent.objects.filter(pk__among=ids) if ids else ())
+        if is_own_act(event, now) or _wakes(event)
+    }
+    # Without an event in the urgent lane: the code or the answer for which somebody is waiting now.
+    return {
+        row.pk
+        for row in rows
+        if row.event_id in awake or (row.event_id is None and row.lane == Lane.URGENT and row.bulk_id is None)
+    }
+
+
+def is_own_act(event: NotificationEvent, now: dt.datetime) -> bool:
+    """The reader did it a moment ago: they are awake and wait for the answer."""
+    by_patient = event.actor_id is None and event.payload.get("by") == "PATIENT"
+    return by_patient and now - event.created_at < OWN_ACT
+
+
+def _wakes(event: NotificationEvent) -> bool:
+    entry = registry.get(event.key)
+    return entry.wakes is not None and entry.wakes(event)
+
+
+def _can_wait(row: Message, until: dt.datetime) -> bool:
+    return row.expires_at is None or row.expires_at > until + MARGIN
+
+
+def _is_by_itself(row: Message) -> bool:
+    return row.sent_by_id is None or row.bulk_id is not None
+
+
+def _urgent_to_many(rows: Iterable[Message]) -> set[uuid.UUID]:
+    of_send = {row.pk: row.bulk_id for row in rows if row.bulk_id is not None}
+    if not of_send:
+        return set()
+    urgent = BulkSend.objects.filter(pk__in=set(of_send.values()), is_urgent=True)
+    found = set(urgent.values_list("pk", flat=True))
+    return {pk for pk, bulk in of_send.items() if bulk in found}
+
+
+def _own_nights(patients: set[uuid.UUID], now: dt.datetime) -> dict[uuid.UUID, dt.datetime]:
+    """Patient → when their own night ends, of those for whom it is night now."""
+    rows = NotificationPreference.objects.filter(patient__among=patients, quiet_from__isnull=False)
+    nights = list(rows.values_list("patient_id", "quiet_from", "quiet_until"))
+    if not nights:
+        return {}
+    zone = sending_rules.clinic_zone()
+    ends = {
+        patient: quiet.quiet_until(Schedule(zone=zone, window=(start, end)), now)
+        for patient, start, end in nights
+        if start is not None and end is not None
+    }
+    return {patient: end for patient, end in ends.items() if end is not None}
 
 
 def quiet_until(tenant_id: uuid.UUID, now: dt.datetime) -> dt.datetime | None:
@@ -54,17 +154,6 @@ def quiet_until(tenant_id: uuid.UUID, now: dt.datetime) -> dt.datetime | None:
     if own.quiet_from is None or own.quiet_until is None:
         return None
     zones = set(Location.objects.filter(is_active=True).values_list("timezone", flat=True))
-    ends = (_end(now, zoneinfo.ZoneInfo(zone), own.quiet_from, own.quiet_until) for zone in zones)
+    window = (own.quiet_from, own.quiet_until)
+    ends = (quiet.quiet_until(Schedule(zone=zoneinfo.ZoneInfo(zone), window=window), now) for zone in zones)
     return max((end for end in ends if end is not None), default=None)
-
-
-def _end(now: dt.datetime, zone: zoneinfo.ZoneInfo, start: dt.time, end: dt.time) -> dt.datetime | None:
-    """The end of the night that lasts on that clock; None by day."""
-    here = now.astimezone(zone)
-    clock, day = here.time(), here.date()
-    over_midnight = end < start
-    if not (clock >= start or clock < end if over_midnight else start <= clock < end):
-        return None
-    if over_midnight and clock >= start:
-        day += dt.timedelta(days=1)
-    return dt.datetime.combine(day, end, tzinfo=zone).astimezone(dt.UTC)

@@ -48,11 +48,13 @@ def has_links(context: Mapping[str, Any]) -> bool:
     return any(_page_behind(value) for value in context.values())
 
 
-def shorten(message: Message, context: Mapping[str, Any], *, brand: Brand | None = None) -> Shortened:
+def shorten(
+    message: Message, context: Mapping[str, Any], *, brand: Brand | None = None, on_own_host: bool = True
+) -> Shortened:
     """The context of a patient's message with its links shortened, if its clinic group counts clicks.
 
     Depends on nothing but the message's tenant and dedupe key and the targets, so that it is the same at every try.
-    ``brand`` spares the query to whoever has it.
+    ``brand`` spares the query to whoever has it. Not ``on_own_host``: the clinic group's own host would name it.
     """
     if message.patient_id is None or not has_links(context):
         return Shortened(context, [])
@@ -66,7 +68,7 @@ def shorten(message: Message, context: Mapping[str, Any], *, brand: Brand | None
         if not page:
             continue
         code = code_for(message.tenant_id, message.dedupe_key, page)
-        changed[name] = Link(address(code, brand.link_host))
+        changed[name] = Link(address(code, brand.link_host if on_own_host else ""))
         links[code] = ShortLink(
             tenant_id=message.tenant_id,
             code=code,

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from core.queueing import publish
 from core.tenancy import active_tenant_ids, tenant_scope
-from notifications import exports
+from notifications import exports, majority
 
 
 @shared_task
@@ -30,3 +30,9 @@ def sweep_exports_task() -> dict[str, int]:
         for export_id in lost:
             counts["rung"] += publish(export_messages_task, str(tenant_id), str(export_id))
     return counts
+
+
+@shared_task
+def open_majority_tasks_task() -> dict[str, int]:
+    """Asks the desk to talk to patients who come of age."""
+    return majority.open_majority_tasks()

@@ -23,7 +23,7 @@ from notifications.models.template import TemplateWords
 from notifications.states import Channel, NotificationType
 
 # Of an event's own words: without these its message tells nobody when or where to click.
-ESSENTIAL = frozenset({"date", "time", "link", "due_date", "amount", "paid_amount"})
+ESSENTIAL = frozenset({"date", "time", "link", "due_date", "amount", "paid_amount", "refunded_amount"})
 MAX_BODY = 1600  # Twilio refuses longer texts (error 21617)
 MAX_BODY_EMAIL = 20_000
 

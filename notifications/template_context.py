@@ -29,6 +29,8 @@ BULK_EXAMPLE: Mapping[str, Any] = {
 LABELS: Mapping[str, Promise] = {
     "patient_name": _("Patient's name"),
     "recipient_name": _("Reader's name"),
+    "greeting": _("Greeting that fits the reader"),
+    "patient_title": _("The patient's form of address"),
     "provider_name": _("Provider's name"),
     "clinic_name": _("Clinic's name"),
     "location_name": _("Location"),
@@ -47,6 +49,7 @@ LABELS: Mapping[str, Promise] = {
     "amount": _("Amount"),
     "open_amount": _("Amount still open"),
     "paid_amount": _("Amount paid"),
+    "refunded_amount": _("Amount given back"),
     "opt_out_link": _("Link to opt out"),
 }
 

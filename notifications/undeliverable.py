@@ -17,15 +17,15 @@ from typing import Any
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import translation
+from django.utils import timezone, translation
 
 from core.contacts import CONTACT_FIELDS, Contact, contacts_for
 from core.models import Location, Patient, Role, User
-from notifications import events, inbox, registry
+from notifications import desk_tasks, events, inbox, registry
 from notifications.models import Message, Notification, NotificationEvent, NotificationItem
 from notifications.registry import Audience, Subject
 from notifications.rendering import Words
-from notifications.states import SUCCESS, Channel, Lane, NotificationType, Reason, Status
+from notifications.states import SUCCESS, Channel, Lane, NotificationType, Reason, Status, TaskKind
 
 KEY = "message.undeliverable"
 
@@ -96,6 +96,12 @@ def note_ended(message_ids: Collection[uuid.UUID]) -> None:
             object_type=Message._meta.label_lower,
             objects={_told_once(row.event_id, row.conversation_id): row.pk for row in rows},
         )
+        # Four messages to one dead number are one thing to do; put right, they go out (integrations/contact_fixes.py).
+        desk_tasks.open_for_patients(
+            TaskKind.FIX_CONTACT,
+            tenant_id=rows[0].tenant_id,
+            objects={row.patient_id: row for row in rows if row.patient_id is not None},
+        )
 
 
 def _without_those_who_have_no_email(rows: Sequence[Message]) -> list[Message]:
@@ -117,6 +123,17 @@ def _without_those_who_have_no_email(rows: Sequence[Message]) -> list[Message]:
     ]
 
 
+def unreached_of(patient_id: uuid.UUID) -> list[Message]:
+    """What has reached nobody of this patient's messages and would still be of use, the oldest first."""
+    rows = Message.objects.filter(_UNREACHED, patient=patient_id, event__isnull=False, expires_at__gt=timezone.now())
+    rows = rows.exclude(lane=Lane.BULK).select_related("event").order_by("created_at", "pk")
+    by_event = {row.event_id for row in rows}
+    hopeful = set(
+        Message.objects.filter(_HOPEFUL, event__in=by_event, patient=patient_id).values_list("event_id", flat=True)
+    )
+    return [row for row in rows if row.event_id not in hopeful]
+
+
 def _told_once(event_id: uuid.UUID | None, conversation_id: uuid.UUID) -> str:
     """All copies of a message share it, and all messages of one event: nobody is told twice of the same."""
     return str(event_id or conversation_id)
@@ -134,6 +151,9 @@ def note_reached(message_ids: Collection[uuid.UUID]) -> None:
     told = list(NotificationEvent.objects.filter(dedupe_key__in=keys).values_list("pk", flat=True))
     if told:
         _settle(told)
+        for patient_id in set(rows.values_list("patient_id", flat=True)):
+            if patient_id is not None and not unreached_of(patient_id):
+                desk_tasks.end_by_key(TaskKind.FIX_CONTACT, str(patient_id))
 
 
 def _settle(told: Sequence[uuid.UUID]) -> None:

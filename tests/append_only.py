@@ -1,7 +1,8 @@
 """Lets the tear-down of transactional tests empty the append-only tables; production has no such door.
 
-A pytest plugin. Django empties every table after such a test, and the database rule of ``core/migrations/0003`` refuses
-that, as it should. So the owner of the tables takes the triggers off for the length of the flush and puts them back.
+A pytest plugin. Django empties every table after such a test, and the database rules of ``core/migrations/0003`` and
+``notifications/migrations/0015`` refuse that, as they should. So the owner of the tables takes the triggers off for the
+length of the flush and puts them back.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-TABLES = ("core_auditevent", "core_look")
+TABLES = ("core_auditevent", "core_look", "notifications_consentrecord", "notifications_optevent")
 
 
 @contextmanager
@@ -26,7 +27,8 @@ def triggers_off() -> Iterator[None]:
             back = [f"ALTER TABLE {table} ENABLE TRIGGER USER" for table in TABLES]
         else:
             cursor.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s)", list(TABLES)
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s, %s, %s)",
+                list(TABLES),
             )
             found = cursor.fetchall()
             for name, _ in found:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from appointments.models import Appointment
 from core.models import Department, Guardian, Guardianship, Language, Location, Patient, Role, Tenant, User
+from notifications import consents
 from notifications.models import NotificationPreference
 
 PASSWORD = "correct-horse-battery"  # tests only
@@ -102,6 +103,11 @@ class PreferenceFactory(factory.django.DjangoModelFactory):
         model = NotificationPreference
 
     tenant = factory.SubFactory(TenantFactory)
+
+
+def agree(patient: Patient, purpose: str, status: str = "granted") -> None:
+    """The patient's word about ``awareness``, ``promotion`` …, as the desk writes it down."""
+    consents.record(patient=patient, purpose=purpose, status=status, method="staff")
 
 
 class AppointmentFactory(factory.django.DjangoModelFactory):

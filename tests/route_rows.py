@@ -6,22 +6,32 @@ A new address with an id in it gets its row here. ``RowsOf`` makes each kind onc
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from django.utils import timezone
 
-from appointments import services
+from appointments import absences, services, waiting
+from appointments import series as visit_series
 from appointments.models import Appointment
 from conftest import Clinic
-from core import roster
+from core import holds, rights, roster, subject_exports
 from core.models import Location, PatientTag, SubFile
 from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
 from integrations.models import ProviderState
-from notifications import inbox
-from notifications.models import ChatTarget, MessageTemplate, PushSubscription, SuppressedAddress
+from notifications import desk_tasks, inbox, preference_links
+from notifications.models import (
+    ChatTarget,
+    Conversation,
+    DeskTask,
+    MessageTemplate,
+    PushSubscription,
+    SuppressedAddress,
+)
+from notifications.states import TaskKind
 from tests import factories
 
 
@@ -47,6 +57,64 @@ class RowsOf:
             department=self.clinic.department,
             starts_at=timezone.make_aware(dt.datetime.combine(day, dt.time(10))),
             duration=dt.timedelta(minutes=30),
+        )
+
+    @cached_property
+    def conversation(self) -> Conversation:
+        return Conversation.objects.create(
+            tenant=self.tenant,
+            address=self.clinic.patient.phone,
+            channel="WHATSAPP",
+            patient=self.clinic.patient,
+            state="OPEN",
+            last_reply_at=timezone.now(),
+        )
+
+    @cached_property
+    def desk_task(self) -> DeskTask:
+        return desk_tasks.open_task(
+            TaskKind.REPLY, tenant_id=self.tenant.pk, key="row", patient=self.clinic.patient, obj=self.conversation
+        )
+
+    @cached_property
+    def wishes_code(self) -> str:
+        return preference_links.link_for(self.clinic.patient).rpartition("/")[2]
+
+    @cached_property
+    def series(self) -> Any:
+        return visit_series.series_book(
+            actor=self.clinic.front_desk,
+            patient=self.clinic.patient,
+            provider=self.clinic.provider,
+            location=self.clinic.location,
+            department=self.clinic.department,
+            starts_at=timezone.now() + dt.timedelta(days=100),
+            duration=dt.timedelta(minutes=30),
+            count=2,
+        )
+
+    @cached_property
+    def provider_absence(self) -> Any:
+        """Long after what else is booked."""
+        begins = timezone.now() + dt.timedelta(days=200)
+        return absences.call_off(
+            actor=self.clinic.front_desk,
+            provider=self.clinic.provider,
+            starts_at=begins,
+            ends_at=begins + dt.timedelta(hours=8),
+            reason="x",
+            key=uuid.uuid4(),
+        )
+
+    @cached_property
+    def waiting(self) -> Any:
+        today = timezone.localdate()
+        return waiting.entry_add(
+            actor=self.clinic.front_desk,
+            patient=self.clinic.patient,
+            department=self.clinic.department,
+            first_day=today,
+            last_day=today + dt.timedelta(days=30),
         )
 
     @cached_property
@@ -131,6 +199,27 @@ class RowsOf:
         found = MessageTemplate.objects.filter(channel="SMS").order_by("code").first()
         assert found is not None
         return found
+
+    @cached_property
+    def rights_request(self) -> Any:
+        return rights.rights_open(
+            patient=self.clinic.patient, kind="EXPORT", asked_by=f"patient:{self.clinic.patient.pk}"
+        )
+
+    @cached_property
+    def data_copy(self) -> Any:
+        return subject_exports.exports_of(self.clinic.patient).create(
+            tenant=self.tenant,
+            patient=self.clinic.patient,
+            request=self.rights_request,
+            reader=self.rights_request.asked_by,
+            language="en",
+            status="READY",
+        )
+
+    @cached_property
+    def legal_hold(self) -> Any:
+        return holds.hold_place(actor=self.clinic.admin, patient=self.clinic.patient, reason="x")
 
     @cached_property
     def saved_filter(self) -> Any:
@@ -232,21 +321,31 @@ def _of(kind: str, names: str, **more: object) -> dict[str, Callable[[RowsOf], d
 ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of(
         "visit",
-        "appointments:checks appointments:consent appointments:detail appointments:messages appointments:results_ready",
+        "appointments:checks appointments:consent appointments:detail appointments:messages appointments:results_ready"
+        " appointments:unlock_link appointments:follow_up",
     ),
     **_of("visit", "appointments:action", verb="confirm"),
     **_of("guardianship", "core:guardian_action", verb="verify"),
+    **_of("guardianship", "core:guardian_update"),
     **_of("subfile", "core:consent_verify"),
     **dict.fromkeys(
         ("core:guardian_create", "core:patient_detail", "core:patient_tags", "core:patient_update"), _patient
     ),
+    **dict.fromkeys(("core:patient_merge", "core:patient_number_wrong", "core:patient_restriction"), _patient),
     "core:patient_address_lift": lambda rows: {"pk": rows.clinic.patient.pk, "stopped_pk": rows.stopped.pk},
-    **_of("invoice", "finance:payment_create finance:payment_remind"),
+    **_of(
+        "invoice",
+        "finance:invoice_detail finance:invoice_payer finance:invoice_void finance:payment_create "
+        "finance:payment_remind finance:refund_create",
+    ),
     **_of(
         "message",
         "notifications:message_cancel notifications:message_detail notifications:message_receipts "
         "notifications:message_retry",
     ),
+    **_of("desk_task", "notifications:desk_task_done notifications:desk_task_open"),
+    **_of("conversation", "notifications:conversation"),
+    **_of("conversation", "notifications:conversation_act", verb="take"),
     **_of("provider_state", "notifications:operations_start_again"),
     **_of("absence", "notifications:absence_end"),
     **_of("shift", "notifications:shift_remove"),
@@ -258,6 +357,9 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
         "notifications:acknowledge notifications:archive notifications:notification notifications:open "
         "notifications:read notifications:snooze notifications:unarchive notifications:unread notifications:wake",
     ),
+    **_of("series", "appointments:series"),
+    **_of("provider_absence", "appointments:absence"),
+    **_of("waiting", "appointments:waiting_end"),
     **_of("saved_filter", "notifications:filter_remove"),
     **_of("export", "notifications:message_export_download notifications:message_export_remove"),
     **_of(
@@ -272,6 +374,10 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of(
         "whatsapp_template", "notifications:template_approval notifications:template_approval_refresh", language="en"
     ),
+    "branding:preferences": lambda rows: {"code": rows.wishes_code},
+    "branding:unsubscribe": lambda rows: {"code": rows.wishes_code, "kind": "billing"},
+    "notifications:patient_wishes": lambda rows: {"pk": rows.clinic.patient.pk},
+    "notifications:patient_consent": lambda rows: {"pk": rows.clinic.patient.pk},
     "core:session_end": lambda rows: {"handle": rows.session_handle},
     "core:settings_account": lambda rows: {"kind": rows.account.kind},
     "core:settings_account_remove": lambda rows: {"kind": rows.account.kind},
@@ -280,6 +386,13 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     "core:settings_location": lambda rows: {"pk": rows.clinic.location.pk},
     "core:settings_location_action": lambda rows: {"pk": rows.clinic.location.pk, "verb": "deactivate"},
     **_of("tag", "core:settings_tag core:settings_tag_delete"),
+    **_of("rights_request", "core:rights_detail"),
+    "core:rights_action": lambda rows: {"pk": rows.rights_request.pk, "verb": "done"},
+    **_of("data_copy", "core:rights_copy"),
+    **_of("legal_hold", "core:hold_lift"),
+    "core:patient_rights": lambda rows: {"pk": rows.clinic.patient.pk},
+    "core:hold_create": lambda rows: {"pk": rows.clinic.patient.pk},
+    "core:settings_reminders_department": lambda rows: {"pk": rows.clinic.department.pk},
     "core:settings_user": lambda rows: {"pk": rows.clinic.front_desk.pk},
     "core:settings_user_action": lambda rows: {"pk": rows.clinic.front_desk.pk, "verb": "deactivate"},
     **_of("trial", "core:settings_trial"),

@@ -16,6 +16,7 @@ from notifications import message_classes
 from notifications.models import BulkSend, Message, NotificationPreference
 from notifications.states import Status
 from tests.browser import PageFor, assert_accessible
+from tests.factories import agree
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +29,8 @@ def busy(clinic: Clinic) -> list[str]:
     off, *people = patients(clinic, 4, language="en")
     NotificationPreference.objects.create(tenant=clinic.tenant, patient=off, sms_enabled=False)
     everybody = [off, *people]
+    for one in people:
+        agree(one, "awareness")
     message_classes.rule_set(
         actor=clinic.admin, message_class="AWARENESS", opens_at=dt.time(9), closes_at=dt.time(21), approval_above=1
     )

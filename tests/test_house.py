@@ -110,6 +110,10 @@ def test_the_public_routes_are_these() -> None:
                 "c/",
                 # and its short form, with the picture that tells of an opened email; and the logo in emails
                 "l/",
+                # what the reader of a message wants to get
+                "p/",
+                # the patient's own view, whose sessions are no user's
+                "me/",
                 "brand/",
                 "webhooks/",
                 "sandbox/",
@@ -129,10 +133,14 @@ def test_the_walls_between_tenants_have_one_maker() -> None:
 def test_looking_across_tenants_happens_only_where_no_tenant_is_known_yet() -> None:
     """The callers of ``system_scope``; a new one needs its reason there and its name here."""
     assert files_with(r"\bsystem_scope\(") - {"core/tenancy.py"} == {
+        "appointments/offers.py",  # a patient's link to an offered time
+        "appointments/rebooking.py",  # a patient's link that asks for a new time
+        "appointments/series.py",  # a patient's link to all dates of a series
         "appointments/tokens.py",  # a patient's link
         "core/middleware.py",  # the support console
         "integrations/credentials.py",  # a worker that sends for all, a provider that names its account
         "integrations/health.py",  # /readyz, which speaks for the whole house
+        "notifications/preference_links.py",  # a patient's link to the page of preferences
         "notifications/push.py",  # a browser that another clinic group's staff used before
         "notifications/receipts.py",  # a provider's receipt
         "notifications/replies.py",  # a patient's reply

@@ -32,10 +32,14 @@ PUBLIC = "public"
 # What everybody who is let in must be able to do there → the addresses.
 DOORS: dict[str, str] = {
     PUBLIC: """
-        :healthz :readyz :None appointments:link integrations:email_events integrations:sandbox
+        :healthz :readyz :None appointments:again appointments:link appointments:offer appointments:series_link
+        appointments:link_calendar appointments:link_times
+        integrations:email_events integrations:sandbox
         integrations:sandbox_refresh integrations:sandbox_reply integrations:twilio_inbound integrations:twilio_status
         integrations:unifonic_status notifications:push_worker
-        branding:logo branding:open_pixel branding:short_link
+        branding:logo branding:open_pixel branding:preferences branding:short_link branding:unsubscribe
+        portal:sign_in portal:code portal:choose portal:sign_out portal:overview portal:messages portal:consents
+        portal:requests portal:request_withdraw portal:copy
         core:password_forgot core:password_link core:set_language core:sign_in core:sign_in_code core:sign_out
     """,
     SIGNED_IN: """
@@ -57,18 +61,31 @@ DOORS: dict[str, str] = {
         appointments:list appointments:calendar appointments:detail appointments:checks appointments:action
         appointments:results_ready
     """,
-    Can.MANAGE_APPOINTMENTS: "appointments:create appointments:create_hints appointments:create_patients",
-    Can.SEE_PATIENTS: "core:patient_list core:patient_detail",
-    Can.EDIT_PATIENTS: """
-        core:patient_create core:patient_update core:patient_duplicates core:patient_address_lift core:guardian_create
-        core:guardian_action core:consent_verify core:patient_tags appointments:consent
+    Can.MANAGE_APPOINTMENTS: """
+        appointments:create appointments:create_hints appointments:create_patients appointments:unlock_link
+        appointments:absences appointments:absence appointments:series appointments:waiting appointments:waiting_add
+        appointments:waiting_end appointments:follow_up
     """,
-    Can.TAKE_PAYMENTS: "finance:invoice_create finance:payment_create finance:payment_remind",
+    Can.SEE_PATIENTS: "core:patient_list core:patient_detail notifications:patient_wishes",
+    Can.EDIT_PATIENTS: """
+        core:patient_rights
+        core:patient_create core:patient_update core:patient_duplicates core:patient_address_lift core:guardian_create
+        core:guardian_action core:guardian_update core:consent_verify core:patient_tags appointments:consent
+        core:patient_restriction core:patient_number_wrong notifications:patient_consent
+    """,
+    Can.TAKE_PAYMENTS: """
+        finance:invoice_create finance:invoice_detail finance:invoice_payer finance:payment_create
+        finance:payment_remind
+    """,
     Can.SEE_MESSAGES: """
         appointments:messages notifications:message_list notifications:message_detail notifications:filter_save
         notifications:filter_remove
     """,
-    Can.SEND_MESSAGES: "notifications:message_send notifications:message_counter notifications:message_cancel",
+    Can.SEND_MESSAGES: """
+        notifications:message_send notifications:message_counter notifications:message_cancel
+        notifications:desk_tasks notifications:desk_task_open notifications:desk_task_done
+        notifications:conversations notifications:conversation notifications:conversation_act
+    """,
     Can.RETRY_MESSAGES: "notifications:message_retry",
     Can.EXPORT_MESSAGES: """
         notifications:message_export notifications:message_exports notifications:message_export_download
@@ -91,14 +108,18 @@ DOORS: dict[str, str] = {
     """,
     Can.SEE_ANALYTICS: "notifications:analytics notifications:figure_messages",
     Can.MANAGE_SETTINGS: """
-        branding:settings branding:preview core:settings core:settings_classes core:settings_account core:settings_account_remove
+        appointments:policy
+        finance:billing_settings core:rights_list core:rights_detail core:rights_action core:rights_copy core:hold_create core:hold_lift
+        branding:settings branding:preview core:settings core:settings_classes core:settings_consents core:settings_account core:settings_account_remove core:settings_replies
         core:settings_clinic core:settings_department core:settings_department_action core:settings_departments
         core:settings_hours core:settings_location core:settings_location_action core:settings_location_create
-        core:settings_locations core:settings_retention core:settings_second_step core:settings_senders
+        core:settings_locations core:settings_reminders core:settings_reminders_department core:settings_retention core:settings_second_step core:settings_senders
         core:settings_trial core:settings_trial_send core:settings_user core:settings_user_action
         core:settings_user_create core:settings_users core:settings_tag core:settings_tag_delete core:settings_tags
     """,
     Can.ADMINISTER: """
+        core:settings_opt_log
+        core:patient_merge core:patient_twins finance:invoice_void finance:refund_create
         notifications:chat_team_add notifications:team notifications:team_minutes notifications:team_absence_create notifications:shift_create
         notifications:shift_remove notifications:holiday_create notifications:holiday_remove notifications:announcements
         notifications:operations notifications:operations_start_again notifications:message_receipts

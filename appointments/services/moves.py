@@ -24,10 +24,13 @@ By = Appointment.CancelledBy
 
 
 @transaction.atomic
-def appointment_confirm(*, appointment_id: uuid.UUID, actor: User | None = None) -> Appointment:
-    """The visit will take place as planned. Without an actor it is the patient, by the link."""
+def appointment_confirm(*, appointment_id: uuid.UUID, actor: User | None = None, answered: str = "") -> Appointment:
+    """The visit will take place as planned. Without an actor it is the patient, by the link or by a reply.
+
+    ``answered`` is who has written and is told on that way: a guardian's id, or “patient”.
+    """
     now = timezone.now()
-    details = {"by": By.CLINIC.value if actor is not None else By.PATIENT.value}
+    details = {"by": By.CLINIC.value if actor is not None else By.PATIENT.value} | _answered(answered)
     return _move(
         locked(appointment_id),
         actor,
@@ -114,9 +117,19 @@ def appointment_reopen(*, appointment_id: uuid.UUID, actor: User, reason: str) -
 
 @transaction.atomic
 def appointment_cancel(
-    *, appointment_id: uuid.UUID, actor: User | None, reason: str = "", by: str = By.CLINIC
+    *,
+    appointment_id: uuid.UUID,
+    actor: User | None,
+    reason: str = "",
+    by: str = By.CLINIC,
+    told_together: str = "",
+    answered: str = "",
 ) -> Appointment:
-    """Calls the visit off. The clinic must say why; the patient (by the link, before the start) need not."""
+    """Calls the visit off. The clinic must say why; the patient (by the link, before the start) need not.
+
+    ``told_together`` names what tells of this and others at once (a series, an absence): then nobody is told of this one.
+    ``answered`` is who has written and is told on that way: a guardian's id, or “patient”.
+    """
     text = clean_reason(reason, required=by == By.CLINIC)
     appointment = locked(appointment_id)
     if actor is None:
@@ -133,7 +146,9 @@ def appointment_cancel(
         S.CANCELLED,
         {"cancelled_by": By(by)},
         reason=text,
-        details={"by": By(by).value},
+        details={"by": By(by).value}
+        | ({"told_together": told_together} if told_together else {})
+        | _answered(answered),
         audited_as="appointment.cancelled",
     )
 
@@ -207,6 +222,11 @@ def appointment_tell_results_ready(*, appointment_id: uuid.UUID, actor: User) ->
         actor=actor,
     )
     return appointment
+
+
+def _answered(by: str) -> dict[str, str]:
+    """What the event's messages learn of it (``events.py``): no echo to who has just written."""
+    return {"answered": by} if by else {}
 
 
 def _move(

@@ -10,7 +10,8 @@ import time_machine
 from django.utils import timezone
 
 from appointments import services, tokens
-from appointments.events import ENTRIES, describe_checks
+from appointments.arrival_card import describe_checks
+from appointments.events import ENTRIES
 from appointments.models import Appointment, ConfirmationToken
 from appointments.tests.test_booking import book
 from conftest import Clinic
@@ -18,7 +19,7 @@ from core.arrival import Check
 from core.consent import consent_verify
 from core.models import Role, SubFile
 from finance.services import invoice_issue, payment_record
-from notifications import registry, rendering
+from notifications import address, registry, rendering
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Slot, Subject
 from notifications.rendering import Link, LocalDate, LocalTime
@@ -35,12 +36,13 @@ LIFECYCLE = {
     "appointment.booked": {P: {MOBILE}},
     "appointment.confirmed": {P: {MOBILE, MAIL, BELL}},
     "appointment.confirmed_by_patient": {DESK: {BELL}},
-    "appointment.rescheduled": {P: {MOBILE, MAIL, BELL}, PROVIDER: {MAIL, BELL}},
+    "appointment.rescheduled": {P: {MOBILE, MAIL, BELL}, PROVIDER: {MAIL, BELL}, DESK: {BELL}},
     "appointment.arrived": {PROVIDER: {BELL}},
     "appointment.in_progress": {},
     "appointment.completed": {P: {MAIL}},
     "appointment.cancelled": {P: {MOBILE, MAIL, BELL}, PROVIDER: {MAIL, BELL}, DESK: {BELL}},
     "appointment.no_show": {P: {MAIL, BELL}, PROVIDER: {MAIL, BELL}},
+    "appointment.reminder_3d": {P: {PREFERRED}},
     "appointment.reminder_24h": {P: {PREFERRED}},
     "appointment.reminder_2h": {P: {PREFERRED}},
     "results.ready": {P: {PREFERRED, BELL}},
@@ -120,21 +122,27 @@ def test_what_a_visit_offers_is_what_the_example_promises(clinic: Clinic, visit:
     """An admin may use every placeholder of the example; none may be missing when it counts."""
     WALKS[key](clinic, visit)
     entry, read = registry.get(key), subject(key)
-    assert set(read.context) == set(entry.example)
+    values = offered(read)
+    assert set(values) == set(entry.example)
     assert read.refusal is None
     for delivery in entry.deliveries:
         for words in delivery.words:
             for language, text in (("en", words.body_en), ("ar", words.body_ar)):
-                assert rendering.render(text, read.context, read.context, language)
+                assert rendering.render(text, values, values, language)
+
+
+def offered(read: Subject) -> dict[str, object]:
+    """What the event knows, and what the sender adds to every patient's message."""
+    return {**read.context, **(address.values_for(read.patient) if read.patient is not None else {})}
 
 
 def test_a_no_show_offers_what_its_example_promises(clinic: Clinic, visit: Appointment) -> None:
     with time_machine.travel(visit.starts_at + dt.timedelta(minutes=15), tick=False):
         services.appointment_no_show(appointment_id=visit.pk, actor=clinic.front_desk)
         read = subject("appointment.no_show")
-        assert set(read.context) == set(registry.get("appointment.no_show").example)
+        assert set(offered(read)) == set(registry.get("appointment.no_show").example)
         assert read.refusal is None
-        assert read.useful_until == timezone.now() + dt.timedelta(days=3)
+        assert read.useful_until == timezone.now() + dt.timedelta(hours=2, days=3), "days from when it is told"
         assert read.users[PROVIDER] == [clinic.provider]
 
 

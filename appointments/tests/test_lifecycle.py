@@ -96,9 +96,13 @@ def test_a_row_of_the_table(clinic: Clinic, visit: Appointment, key: str, acts: 
     assert told(key) == expected
 
 
-def test_a_no_show_tells_both_without_a_phone_message(clinic: Clinic, visit: Appointment) -> None:
+def test_a_no_show_tells_both_without_a_phone_message_the_patient_after_a_hold(
+    clinic: Clinic, visit: Appointment
+) -> None:
     with time_machine.travel(visit.starts_at + dt.timedelta(minutes=20), tick=False):
         services.appointment_no_show(appointment_id=visit.pk, actor=clinic.front_desk)
+        assert told("appointment.no_show") == PROVIDER
+    with time_machine.travel(visit.starts_at + dt.timedelta(minutes=20, hours=2), tick=False):
         assert told("appointment.no_show") == {("patient", "EMAIL"), ("patient", "BELL")} | PROVIDER
 
 

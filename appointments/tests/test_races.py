@@ -11,16 +11,18 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from appointments import services, tokens
+from appointments import second_question, services, tokens
 from appointments.models import Appointment, AppointmentEvent, ConfirmationToken, Reminder
 from appointments.reminders import send_due_reminders
 from appointments.tests.test_booking import book
 from conftest import Clinic
 from core.errors import DomainError
+from core.models import TenantSettings
 from core.tenancy import tenant_scope
 from finance.models import Payment
 from finance.tests.test_services import issue, pay
-from notifications.models import NotificationEvent
+from notifications.models import DeskTask, NotificationEvent
+from tests import factories
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -152,3 +154,33 @@ def test_first_visits_at_once_open_one_subfile_and_count_without_doubles(
     )
     assert codes(results) == ["ok", "ok"]
     assert sorted(Appointment.objects.values_list("number", flat=True))[1].endswith("000002")
+
+
+def test_of_two_patients_who_take_one_time_by_their_links_one_has_it(clinic: Clinic, ten_oclock: dt.datetime) -> None:
+    clinic.location.opening_hours = [["09:00", "12:00"]] * 7
+    clinic.location.save()
+    TenantSettings.objects.create(tenant=clinic.tenant, patients_may_move=True)
+    other = factories.PatientFactory(tenant=clinic.tenant)
+    visits = [book(clinic, ten_oclock), book(clinic, ten_oclock + dt.timedelta(minutes=30), patient=other)]
+    wanted = visits[0].local_start + dt.timedelta(days=1)
+    links = [ConfirmationToken.objects.get(appointment=visit).code for visit in visits]
+    results = at_once(clinic, *[lambda code=code: tokens.move_by_link(code, wanted) for code in links])
+    assert codes(results) == ["ok", "time_taken"]
+    assert Appointment.objects.filter(starts_at=wanted).count() == 1
+
+
+def test_guesses_of_a_date_of_birth_made_at_once_are_counted_one_by_one(
+    clinic: Clinic, ten_oclock: dt.datetime
+) -> None:
+    clinic.location.is_sensitive = True
+    clinic.location.save()
+    token = ConfirmationToken.objects.select_related("appointment__patient", "appointment__location").get(
+        appointment=book(clinic, ten_oclock)
+    )
+    results = at_once(
+        clinic, *[lambda day=day: second_question.answer(token, dt.date(1950, 1, day)) for day in range(1, 9)]
+    )
+    assert results == [False] * 8
+    token.refresh_from_db()
+    assert (token.wrong_tries, token.locked_at is not None) == (second_question.MOST_TRIES, True)
+    assert DeskTask.objects.count() == 1

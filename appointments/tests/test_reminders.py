@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from appointments import reminders, services
 from appointments.models import Appointment, Reminder
+from appointments.reminders import family
 from appointments.tasks import send_due_reminders_task
 from appointments.tests.test_booking import book
 from conftest import Clinic
 from core.tenancy import tenant_scope
-from notifications import events
 from notifications.models import NotificationEvent
 from notifications.states import Reason
+from tests.factories import PatientFactory
 
 LONDON = zoneinfo.ZoneInfo("Europe/London")
 RIYADH = zoneinfo.ZoneInfo("Asia/Riyadh")
@@ -85,7 +86,11 @@ def test_an_offset_that_is_past_at_booking_is_never_planned(
 ) -> None:
     with time_machine.travel(ten_oclock - lead, tick=False):
         book(clinic, ten_oclock)
-        assert set(Reminder.objects.values_list("kind", flat=True)) == planned
+        rows = Reminder.objects.all()
+        assert set(rows.filter(status="PLANNED").values_list("kind", flat=True)) == planned
+        others = rows.exclude(kind__in=planned).values_list("status", "reason")
+        assert set(others) <= {("CANCELLED", Reason.BOOKED_INSIDE_WINDOW)}, "and everybody can see why"
+        assert rows.count() == 2
     with time_machine.travel(ten_oclock - dt.timedelta(minutes=20), tick=False):
         # Nor is it caught up later.
         assert send_due_reminders_task()["sent"] == len(planned & {"2H"})
@@ -152,21 +157,24 @@ def test_one_bad_row_does_not_stop_the_others(
     clinic: Clinic, ten_oclock: dt.datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = book(clinic, ten_oclock)
-    good = book(clinic, ten_oclock + dt.timedelta(hours=1))
-    record = events.record
+    good = book(clinic, ten_oclock + dt.timedelta(hours=1), patient=PatientFactory(tenant=clinic.tenant))
+    gather = family.gather
 
-    def sometimes(key: str, **fields: object) -> NotificationEvent:
-        if fields["obj"] == bad:
+    def sometimes(ready: list[Reminder], now: dt.datetime) -> list[family.Group]:
+        if any(row.appointment_id == bad.pk for row in ready):
             raise ValueError("no phone")
-        return record(key, **fields)  # type: ignore[arg-type]
+        return gather(ready, now)
 
-    with time_machine.travel(ten_oclock - dt.timedelta(hours=20), tick=False):
-        with monkeypatch.context() as patched:
-            patched.setattr("appointments.reminders.events.record", sometimes)
-            assert send_due_reminders_task() == {"sent": 1, "cancelled": 0, "expired": 0, "failed": 1}
+    at = ten_oclock - dt.timedelta(hours=20)
+    with time_machine.travel(at, tick=False), monkeypatch.context() as patched:
+        patched.setattr("appointments.reminders.family.gather", sometimes)
+        assert send_due_reminders_task() == {"sent": 1, "cancelled": 0, "expired": 0, "failed": 1}
         assert Reminder.objects.get(appointment=bad, kind="24H").status == "PLANNED"
         assert Reminder.objects.get(appointment=good, kind="24H").status == "SENT"
-        assert send_due_reminders_task()["sent"] == 1, "the next tick tries it again"
+    with time_machine.travel(at, tick=False):
+        assert send_due_reminders_task()["sent"] == 0, "it stands in nobody's way meanwhile"
+    with time_machine.travel(at + dt.timedelta(minutes=1), tick=False):
+        assert send_due_reminders_task()["sent"] == 1, "and is tried again"
 
 
 def test_every_tenant_gets_its_own_and_a_suspended_one_none(

@@ -75,7 +75,6 @@ def test_a_row_that_is_just_saved_is_a_booking_like_any_other(clinic: Clinic) ->
         (S.IN_PROGRESS, "appointment.in_progress"),
         (S.COMPLETED, "appointment.completed"),
         (S.CANCELLED, "appointment.cancelled"),
-        (S.NO_SHOW, "appointment.no_show"),
     ],
 )
 def test_a_new_status_that_is_just_saved_is_its_event(clinic: Clinic, status: S, key: str) -> None:
@@ -88,6 +87,18 @@ def test_a_new_status_that_is_just_saved_is_its_event(clinic: Clinic, status: S,
     visit.notes = "changed"
     visit.save(update_fields=["notes"])
     assert keys(visit)[2:] == [key], "the same status again is no event"
+
+
+def test_a_no_show_is_two_events_the_patients_after_a_hold(clinic: Clinic) -> None:
+    visit = save_new(clinic)
+    for _time in range(2):
+        visit.status = S.NO_SHOW
+        visit.save()
+    assert keys(visit)[2:] == ["appointment.no_show"] * 2
+    at_once, held = NotificationEvent.objects.filter(key="appointment.no_show").order_by("created_at")
+    assert (at_once.audiences, at_once.due_at) == (["provider"], None)
+    assert held.audiences == ["patient"]
+    assert held.due_at is not None
 
 
 def test_a_voided_visit_is_silent_and_stops_everything(clinic: Clinic) -> None:

@@ -90,8 +90,15 @@ def test_the_patient_confirms_once(clinic: Clinic, other_clinic: Clinic, visit: 
     assert (move.actor, move.details["by"]) == (None, "PATIENT")
     assert NotificationEvent.objects.filter(key="appointment.confirmed").count() == 1
     assert NotificationEvent.objects.filter(key="appointment.confirmed_by_patient").count() == 1
-    assert "already confirmed" in refused(code, "already_confirmed")
+    with pytest.raises(DomainError) as refusal:
+        tokens.confirm_by_link(code)
+    assert refusal.value.code == "already_confirmed"
     assert NotificationEvent.objects.filter(key="appointment.confirmed_by_patient").count() == 1
+
+
+def test_who_has_confirmed_may_still_call_off_by_the_same_link(visit: Appointment) -> None:
+    tokens.confirm_by_link(code_of(visit))
+    assert tokens.cancel_by_link(code_of(visit)).status == S.CANCELLED
 
 
 def test_confirming_what_the_desk_has_confirmed_is_fine(clinic: Clinic, visit: Appointment) -> None:

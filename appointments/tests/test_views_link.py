@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from icalendar import Calendar
 
 from appointments import services
+from appointments.calendar_file import short_name
 from appointments.models import Appointment, ConfirmationToken
-from appointments.views.link import short_name
 from conftest import Clinic
 from notifications.models import NotificationPreference
 from tests import factories
@@ -42,6 +47,18 @@ def address(visit: Appointment) -> str:
     return reverse("appointments:link", args=[token.code])
 
 
+def mark_of(page: str) -> str:
+    """The mark that the page's forms carry; empty where there is no form."""
+    found = re.search(r'name="mark" value="([^"]+)"', page)
+    return found[1] if found else ""
+
+
+def press(client: Client, link: str, data: dict[str, str], **options: object) -> Any:
+    """What a finger does: the page is opened, and its button pressed."""
+    mark = mark_of(client.get(link).content.decode())
+    return client.post(link, {**data, "mark": mark}, **options)
+
+
 def status(visit: Appointment) -> str:
     visit.refresh_from_db()
     return visit.status
@@ -58,7 +75,7 @@ def test_looking_does_not_confirm(visit: Appointment) -> None:
 
 def test_the_patient_confirms_and_the_page_still_says_when(visit: Appointment) -> None:
     client = Client()
-    response = client.post(f"{address(visit)}?lang=en", {"answer": "confirm"}, follow=True)
+    response = press(client, f"{address(visit)}?lang=en", {"answer": "confirm"}, follow=True)
     assert response.status_code == 200
     assert status(visit) == S.CONFIRMED
     page = response.content.decode()
@@ -70,15 +87,15 @@ def test_the_patient_confirms_and_the_page_still_says_when(visit: Appointment) -
 def test_pressing_twice_is_one_confirmation(visit: Appointment) -> None:
     client = Client()
     link = address(visit)
-    assert client.post(link, {"answer": "confirm"}).status_code == 302
-    assert client.post(f"{link}?lang=en", {"answer": "confirm"}).status_code == 200
+    assert press(client, link, {"answer": "confirm"}).status_code == 302
+    assert press(client, f"{link}?lang=en", {"answer": "confirm"}).status_code == 200
     assert visit.events.filter(to_status=S.CONFIRMED).count() == 1
 
 
 def test_the_patient_calls_off_with_or_without_a_reason(visit: Appointment) -> None:
     client = Client()
     link = f"{address(visit)}?lang=en"
-    response = client.post(link, {"answer": "cancel", "reason": "I am travelling"})
+    response = press(client, link, {"answer": "cancel", "reason": "I am travelling"})
     assert response.status_code == 302
     assert status(visit) == S.CANCELLED
     assert visit.cancelled_by == "PATIENT"
@@ -90,13 +107,13 @@ def test_the_patient_calls_off_with_or_without_a_reason(visit: Appointment) -> N
 
 
 def test_an_answer_that_is_none_changes_nothing(visit: Appointment) -> None:
-    response = Client().post(address(visit), {"answer": "perhaps"})
+    response = press(Client(), address(visit), {"answer": "perhaps"})
     assert response.status_code == 422
     assert status(visit) == S.BOOKED
 
 
 def test_a_reason_that_is_too_long_is_asked_for_again(visit: Appointment) -> None:
-    response = Client().post(f"{address(visit)}?lang=en", {"answer": "cancel", "reason": "x" * 301})
+    response = press(Client(), f"{address(visit)}?lang=en", {"answer": "cancel", "reason": "x" * 301})
     assert response.status_code == 422
     assert '<details class="c x-cannot" open>' in response.content.decode()
     assert status(visit) == S.BOOKED
@@ -111,7 +128,7 @@ def test_dead_links_are_gone_and_say_why(clinic: Clinic, visit: Appointment) -> 
     moved = client.get(old)
     assert moved.status_code == 410
     assert "was moved" in moved.content.decode()
-    assert client.post(old, {"answer": "confirm"}).status_code == 410
+    assert press(client, old, {"answer": "confirm"}).status_code == 410
     visit.refresh_from_db()
     new = f"{address(visit)}?lang=en"
     assert client.get(new).status_code == 200
@@ -121,7 +138,7 @@ def test_dead_links_are_gone_and_say_why(clinic: Clinic, visit: Appointment) -> 
     assert "was cancelled" in cancelled.content.decode()
     # The clinic's own words stay inside.
     assert "Provider ill" not in cancelled.content.decode()
-    assert client.post(new, {"answer": "confirm"}).status_code == 410
+    assert press(client, new, {"answer": "confirm"}).status_code == 410
     assert status(visit) == S.CANCELLED
 
 
@@ -131,7 +148,7 @@ def test_after_the_start_the_link_has_expired(visit: Appointment) -> None:
         response = Client().get(link)
         assert response.status_code == 410
         assert "has passed" in response.content.decode()
-        assert Client().post(link, {"answer": "confirm"}).status_code == 410
+        assert press(Client(), link, {"answer": "confirm"}).status_code == 410
 
 
 def test_an_unknown_code_is_not_found_and_friendly(db: None) -> None:
@@ -178,7 +195,7 @@ def test_a_childs_link_speaks_the_guardians_language(clinic: Clinic, visit: Appo
 
 def test_it_works_for_a_browser_without_cookies_and_with_a_null_origin(visit: Appointment) -> None:
     client = Client(enforce_csrf_checks=True, headers={"Origin": "null"})
-    assert client.post(address(visit), {"answer": "confirm"}).status_code == 302
+    assert press(client, address(visit), {"answer": "confirm"}).status_code == 302
     assert status(visit) == S.CONFIRMED
 
 
@@ -186,7 +203,7 @@ def test_somebody_of_another_clinic_may_open_it_too(other_clinic: Clinic, visit:
     """A receptionist of clinic B is a patient of clinic A: the link's clinic counts, not the session's."""
     client = other_clinic.client(other_clinic.front_desk)
     assert client.get(address(visit)).status_code == 200
-    assert client.post(address(visit), {"answer": "confirm"}).status_code == 302
+    assert press(client, address(visit), {"answer": "confirm"}).status_code == 302
     assert status(visit) == S.CONFIRMED
 
 
@@ -206,3 +223,83 @@ def test_names_are_shortened(clinic: Clinic, name: str, short: str) -> None:
     assert short_name(clinic.patient, "en") == short
     clinic.patient.name_ar = "سارة المطيري"
     assert short_name(clinic.patient, "ar") == "سارة م."
+
+
+# --- who presses ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", ["", "made-up", "00000000-0000-0000-0000-000000000000:1:abc:def"])
+def test_a_program_that_posts_to_every_address_changes_nothing(visit: Appointment, mark: str) -> None:
+    for answer in ("confirm", "cancel"):
+        response = Client().post(f"{address(visit)}?lang=en", {"answer": answer, "mark": mark})
+        assert response.status_code == 422
+        assert "Yes, I will come" in response.content.decode()
+    assert status(visit) == S.BOOKED
+
+
+def test_the_mark_of_one_link_does_not_press_another(clinic: Clinic, visit: Appointment) -> None:
+    other = services.appointment_book(
+        actor=clinic.front_desk,
+        patient=clinic.patient,
+        provider=clinic.provider,
+        location=clinic.location,
+        department=clinic.department,
+        starts_at=visit.ends_at,
+        duration=dt.timedelta(minutes=30),
+    )
+    mark = mark_of(Client().get(address(other)).content.decode())
+    assert Client().post(address(visit), {"answer": "confirm", "mark": mark}).status_code == 422
+    assert status(visit) == S.BOOKED
+
+
+def test_a_page_of_yesterday_is_shown_anew_before_it_acts(visit: Appointment) -> None:
+    mark = mark_of(Client().get(address(visit)).content.decode())
+    with time_machine.travel(timezone.now() + dt.timedelta(hours=13), tick=True):
+        assert Client().post(address(visit), {"answer": "confirm", "mark": mark}).status_code == 422
+    assert status(visit) == S.BOOKED
+
+
+def test_who_has_confirmed_by_the_link_may_still_call_off(visit: Appointment) -> None:
+    press(Client(), address(visit), {"answer": "confirm"})
+    assert press(Client(), address(visit), {"answer": "cancel", "reason": ""}).status_code == 302
+    assert status(visit) == S.CANCELLED
+
+
+# --- the calendar entry on the page -----------------------------------------------------------------------------------
+
+
+def entry(visit: Appointment) -> Any:
+    return Client().get(f"{address(visit).rstrip('/')}/appointment.ics")
+
+
+def test_the_page_gives_the_calendar_entry_and_takes_it_back(clinic: Clinic, visit: Appointment) -> None:
+    response = entry(visit)
+    assert response.status_code == 200
+    assert response["Content-Type"] == "text/calendar; charset=utf-8; method=REQUEST"
+    assert response["Content-Disposition"] == 'attachment; filename="appointment.ics"'
+    assert response["Cache-Control"] == "no-store"
+    first = Calendar.from_ical(response.content)
+    services.appointment_cancel(appointment_id=visit.pk, actor=clinic.front_desk, reason="x")
+    gone = Calendar.from_ical(entry(visit).content)
+    assert (first["METHOD"], gone["METHOD"]) == ("REQUEST", "CANCEL")
+    [before], [after] = first.walk("VEVENT"), gone.walk("VEVENT")
+    assert before["UID"] == after["UID"]
+    assert int(after["SEQUENCE"]) > int(before["SEQUENCE"])
+    assert after["STATUS"] == "CANCELLED"
+    assert f"{address(visit).rstrip('/')}/appointment.ics" in Client().get(address(visit)).content.decode()
+
+
+def test_an_old_link_gives_no_entry_of_the_new_time(clinic: Clinic, visit: Appointment) -> None:
+    old = f"{address(visit).rstrip('/')}/appointment.ics"
+    services.appointment_reschedule(
+        appointment_id=visit.pk, actor=clinic.front_desk, starts_at=visit.starts_at + dt.timedelta(days=1)
+    )
+    assert Client().get(old).status_code == 410
+    assert Client().get("/c/abcdefghjkm/appointment.ics").status_code == 404
+
+
+def test_the_page_leads_to_what_the_reader_wants_to_be_told(visit: Appointment) -> None:
+    page = Client().get(f"{address(visit)}?lang=en").content.decode()
+    found = re.search(r'href="([^"]+)">Which messages I get', page)
+    assert found
+    assert Client().get(found[1].replace(settings.PUBLIC_BASE_URL, "")).status_code == 200

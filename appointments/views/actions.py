@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from appointments import selectors, services
+from appointments import second_question, selectors, services
 from appointments.forms import ConsentForm, show_refusal
 from appointments.models import Appointment
 from appointments.states import Verb, legal_moves
@@ -55,6 +55,19 @@ def action(request: HttpRequest, pk: uuid.UUID, verb: str) -> HttpResponse:
         tell_twice(request)
     back = _BACK.get(request.POST.get("back", ""))
     return redirect(back) if back else redirect("appointments:detail", pk)
+
+
+@require(Can.MANAGE_APPOINTMENTS)
+@require_POST
+def unlock_link(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """The patient's link was locked by wrong answers, and the desk has spoken to them."""
+    get_or_404(selectors.appointments_for(request.user), pk)
+    try:
+        second_question.unlock(actor=request.user, appointment_id=pk)
+    except DomainError as error:
+        return render_detail(request, pk, refused=str(error), status=422)
+    messages.success(request, _("The link works again and asks for the date of birth."))
+    return redirect("appointments:detail", pk)
 
 
 def tell_twice(request: HttpRequest) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from appointments import selectors, services
+from appointments import selectors, series, services
 from appointments.forms import DEFAULT_DURATION, BookingForm, show_refusal
 from appointments.views.actions import tell_twice
 from appointments.views.hints import hints_for, row
@@ -39,6 +39,8 @@ def create(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     data = form.cleaned_data
+    if (data["visits"] or 1) > 1:
+        return _book_series(request, form)
     try:
         appointment = services.appointment_book(
             actor=request.user,
@@ -50,6 +52,7 @@ def create(request: HttpRequest) -> HttpResponse:
             duration=data["duration"],
             notes=data["notes"],
             booking_key=data["booking_key"],
+            replaces=row(selectors.appointments_for(request.user), data["replaces"]),
         )
     except NotAllowed as error:
         raise PermissionDenied(str(error)) from error
@@ -62,13 +65,28 @@ def create(request: HttpRequest) -> HttpResponse:
     return redirect("appointments:detail", appointment.pk)
 
 
+def _book_series(request: HttpRequest, form: BookingForm) -> HttpResponse:
+    """More than one: every week at the same time, told as one."""
+    data = form.cleaned_data
+    names = ("patient", "provider", "location", "department", "starts_at", "duration", "notes", "booking_key")
+    try:
+        found = series.series_book(actor=request.user, count=data["visits"], **{name: data[name] for name in names})
+    except NotAllowed as error:
+        raise PermissionDenied(str(error)) from error
+    except DomainError as error:
+        show_refusal(form, error)
+        return _page(request, form, status=422)
+    messages.success(request, _("The series is booked. The patient gets one message about all of it."))
+    return redirect("appointments:series", found.pk)
+
+
 @require(Can.MANAGE_APPOINTMENTS)
 @require_safe
 def patients(request: HttpRequest) -> HttpResponse:
     """The patients that match what has been typed so far."""
     text = request.GET.get("patient_search", "")[:100]
     chosen = row(Patient.objects.all(), request.GET.get("patient"))
-    return render(request, "appointments/partials/booking_patients.html", _candidates(text, chosen))
+    return render(request, "appointments/partials/booking_patients.html", candidates(text, chosen))
 
 
 @require(Can.MANAGE_APPOINTMENTS)
@@ -83,7 +101,7 @@ def _page(request: HttpRequest, form: BookingForm, status: int = 200) -> HttpRes
     chosen = row(Patient.objects.all(), typed.get("patient"))
     context: dict[str, Any] = {
         "form": form,
-        **_candidates(str(typed.get("patient_search") or ""), chosen),
+        **candidates(str(typed.get("patient_search") or ""), chosen),
         **hints_for(typed),
     }
     return render(request, "appointments/create.html", context, status=status)
@@ -92,7 +110,9 @@ def _page(request: HttpRequest, form: BookingForm, status: int = 200) -> HttpRes
 def _initial(request: HttpRequest) -> dict[str, Any]:
     """From the address (a click in the calendar, a patient's page), else the desk's own place and the next day."""
     given = {
-        name: request.GET[name] for name in ("patient", "provider", "department", "date", "time") if name in request.GET
+        name: request.GET[name]
+        for name in ("patient", "provider", "department", "date", "time", "replaces")
+        if name in request.GET
     }
     location = row(selectors.bookable_locations(), request.GET.get("location")) or request.user.location
     location = location or selectors.bookable_locations().first()
@@ -112,7 +132,7 @@ def _typed(form: BookingForm) -> dict[str, Any]:
     return {name: form[name].value() for name in form.fields}
 
 
-def _candidates(text: str, chosen: Patient | None) -> dict[str, Any]:
+def candidates(text: str, chosen: Patient | None) -> dict[str, Any]:
     """The radio buttons under the search box; the chosen patient stays on top."""
     text = text.strip()
     found = list(_findable().filter(matching(text))[: PATIENTS_SHOWN + 1]) if text else []

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from appointments import selectors
+from appointments import no_shows, selectors
 from appointments.models import Appointment, AppointmentEvent, ConfirmationToken, Reminder
 from appointments.states import AWAITED, Verb, legal_moves
 from appointments.views.history import history_of, reminders_of
@@ -25,9 +25,9 @@ from core.access import Can, allows, get_or_404, require
 from core.arrival import open_points
 from core.models import Look, SubFile, User
 from core.models.tenant import in_language
-from notifications import registry
+from notifications import desk_tasks, registry
 from notifications.models import Message
-from notifications.states import Status
+from notifications.states import Status, TaskKind
 
 S = Appointment.Status
 # The checks matter until the patient is with the provider.
@@ -80,11 +80,24 @@ def render_detail(request: HttpRequest, pk: uuid.UUID, *, refused: str = "", sta
     context["invoices"] = list(appointment.invoices.order_by("created_at")) if allows(user, Can.TAKE_PAYMENTS) else []
     if allows(user, Can.SEE_MESSAGES):
         context.update(_messages(appointment, user))
+    context["wish"] = _wish(appointment) if is_desk and appointment.status in AWAITED else None
+    context["may_wait"] = appointment.status in AWAITED
+    if is_desk and appointment.status == S.NO_SHOW:
+        context["may_follow_up"] = no_shows.may_follow_up(appointment)
+        context["follow_up"] = no_shows.planned_for(appointment)
     if is_desk and appointment.link_code and appointment.status in AWAITED:
         context["link"] = f"{settings.PUBLIC_BASE_URL}{reverse('appointments:link', args=[appointment.link_code])}"
     context["history"] = history_of(appointment.events.all())
     context["reminders"] = reminders_of(appointment.reminders.all())
     return render(request, "appointments/detail.html", context, status=status)
+
+
+def _wish(appointment: Appointment) -> dict[str, Any] | None:
+    """That the patient would rather come at another time, and at which; None: nobody has asked."""
+    task = desk_tasks.open_about(appointment.pk, {TaskKind.REBOOK}).first()
+    if task is None:
+        return None
+    return {"times": [dt.datetime.fromisoformat(time) for time in task.details.get("times", [])]}
 
 
 def _messages(appointment: Appointment, user: User) -> dict[str, Any]:
@@ -123,7 +136,13 @@ def _rows(user: User) -> QuerySet[Appointment]:
     )
     return (
         selectors.appointments_for(user)
-        .annotate(subfile_number=Subquery(subfile.values("number")[:1]), link_code=Subquery(token.values("code")[:1]))
+        .annotate(
+            subfile_number=Subquery(subfile.values("number")[:1]),
+            link_code=Subquery(token.values("code")[:1]),
+            is_link_locked=Exists(
+                ConfirmationToken.objects.filter(appointment=OuterRef("pk"), locked_at__isnull=False)
+            ),
+        )
         .prefetch_related(
             Prefetch("events", AppointmentEvent.objects.select_related("actor").order_by("-created_at", "-pk")),
             Prefetch("reminders", Reminder.objects.order_by("-version", "due_at")),

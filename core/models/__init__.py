@@ -6,6 +6,16 @@ from core.models.duty import Absence, DutyShift, Holiday
 from core.models.heartbeat import Heartbeat
 from core.models.look import Look
 from core.models.patient import ConsentVerification, Guardian, Guardianship, Patient, SubFile
+from core.models.portal import PortalCode, PortalRequest, PortalSession
+from core.models.rights import (
+    ErasedWords,
+    LegalHold,
+    RightsKind,
+    RightsRequest,
+    RightsState,
+    SubjectExport,
+    SubjectExportPart,
+)
 from core.models.sequence import NumberSequence
 from core.models.session import Session
 from core.models.settings import TenantSettings
@@ -21,20 +31,33 @@ __all__ = [
     "ConsentVerification",
     "Department",
     "DutyShift",
+    "ErasedWords",
     "Guardian",
     "Guardianship",
     "Heartbeat",
     "Holiday",
     "Language",
+    "LegalHold",
     "Location",
     "Look",
     "NumberSequence",
     "Patient",
+<<<<<<< HEAD
     "PatientTag",
     "PatientTagging",
+=======
+    "PortalCode",
+    "PortalRequest",
+    "PortalSession",
+    "RightsKind",
+    "RightsRequest",
+    "RightsState",
+>>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
     "Role",
     "Session",
     "SubFile",
+    "SubjectExport",
+    "SubjectExportPart",
     "Tenant",
     "TenantSettings",
     "User",

@@ -23,6 +23,10 @@ class TenantSettings(TenantModel):
     # The clinic follows the announcement, not a table: the month begins when it is called.
     ramadan_from = models.DateField(_("first day of Ramadan"), null=True, blank=True)
     ramadan_until = models.DateField(_("last day of Ramadan"), null=True, blank=True)
+    # By the link in their messages patients take another free time themselves; off: they ask, and the desk decides.
+    patients_may_move = models.BooleanField(_("patients move their appointments themselves"), default=False)
+    # So long before the visit, and before the time they wish, the desk still has its say.
+    move_notice_hours = models.PositiveSmallIntegerField(_("hours of notice for a move"), default=4)
     # How long the words of messages and of patients' replies stay; empty: as long as the message itself.
     message_days = models.PositiveIntegerField(_("words of messages"), null=True, blank=True)
     receipt_days = models.PositiveIntegerField(_("raw reports of the providers"), default=RECEIPT_DAYS)

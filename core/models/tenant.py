@@ -94,6 +94,10 @@ class Location(TenantModel, BilingualName):
     # Monday to Sunday: ["09:00", "17:00"], or null for a day on which it is closed; empty: nobody has written them down.
     opening_hours = models.JSONField(_("opening hours"), default=list, blank=True)
     ramadan_hours = models.JSONField(_("opening hours in Ramadan"), default=list, blank=True)
+    # Whoever reads over somebody's shoulder must not learn of it: ``core/discretion.py`` says what may be said.
+    is_sensitive = models.BooleanField(_("sensitive"), default=False)
+    discreet_name_en = models.CharField(_("discreet name in English"), max_length=60, blank=True)
+    discreet_name_ar = models.CharField(_("discreet name in Arabic"), max_length=60, blank=True)
     # Not offered any more for what is new. What is booked there stays.
     is_active = models.BooleanField(_("active"), default=True)
 

@@ -67,7 +67,9 @@ STATUS_CLASSES: dict[str, dict[str, str]] = {
         "ENTERED_IN_ERROR": "",
     },
     "appointments.Reminder": {"PLANNED": "info", "SENT": "ok", "CANCELLED": "", "EXPIRED": "warn"},
-    "finance.Invoice": {"ISSUED": "info", "PART_PAID": "warn", "PAID": "ok", "VOID": ""},
+    "finance.Invoice": {"ISSUED": "info", "PART_PAID": "warn", "PAID": "ok", "VOID": "", "REFUNDED": ""},
+    "core.RightsRequest": {"OPEN": "info", "RUNNING": "warn", "DONE": "ok", "REFUSED": "bad", "WITHDRAWN": ""},
+    "core.SubjectExport": {"QUEUED": "", "RUNNING": "info", "READY": "ok", "FAILED": "bad", "EXPIRED": ""},
     "core.ConsentVerification": {"VERIFIED": "ok", "MISSING": "warn", "EXPIRED": "warn", "WITHDRAWN": "bad"},
 }
 

@@ -62,8 +62,8 @@ def test_every_icon_that_a_page_or_a_table_names_is_in_the_sprite():
 @pytest.mark.parametrize("label", sorted(agdar_ui.STATUS_CLASSES))
 def test_every_status_of_every_model_has_a_badge(label):
     model = apps.get_model(label)
-    # A bulk send calls it its state.
-    name = "state" if label == "notifications.BulkSend" else "status"
+    # A bulk send and a request about data call it their state.
+    name = "state" if label in ("notifications.BulkSend", "core.RightsRequest") else "status"
     assert set(agdar_ui.STATUS_CLASSES[label]) == {value for value, _label in model._meta.get_field(name).choices}
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from appointments.tests.test_booking import book
 from conftest import Clinic
 from core import arrival
-from core.consent import check_consent, consent_status, consent_verify, latest_consent
+from core.consent import check_consent, check_consents, consent_status, consent_verify, latest_consent
 from core.errors import DomainError
 from core.models import AuditEvent, ConsentVerification, SubFile
 from core.subfiles import subfile_ensure, subfile_of
@@ -93,7 +93,7 @@ def test_the_register_answers_for_every_floor_below(clinic: Clinic, ten_oclock: 
 
 def test_a_check_is_registered_once() -> None:
     with pytest.raises(arrival.DuplicateCheck):
-        arrival.register_check("consent", check_consent)
+        arrival.register_check("consent", check_consents)
 
 
 def test_a_consent_that_ran_out_overnight_shows_at_the_door(clinic: Clinic, ten_oclock: dt.datetime) -> None:

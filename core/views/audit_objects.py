@@ -43,11 +43,6 @@ def _of_patient(row: Model) -> uuid.UUID | None:
     return key
 
 
-def _of_visit(row: Model) -> uuid.UUID | None:
-    key: uuid.UUID | None = getattr(row, "appointment_id", None)
-    return key
-
-
 def _of_template(row: Model) -> uuid.UUID | None:
     key: uuid.UUID | None = getattr(row, "template_id", None)
     return key
@@ -61,17 +56,31 @@ def _own_staff(row: Model) -> uuid.UUID | None:
 _TEAM = Place("notifications:team", Can.ADMINISTER)
 PLACES: dict[str, Place] = {
     "appointments.appointment": Place("appointments:detail", Can.SEE_APPOINTMENTS, _own),
+    "appointments.providerabsence": Place("appointments:absence", Can.MANAGE_APPOINTMENTS, _own),
+    "appointments.series": Place("appointments:series", Can.MANAGE_APPOINTMENTS, _own),
+    "appointments.visitpolicy": Place("appointments:policy", Can.MANAGE_SETTINGS),
+    "appointments.waitlistentry": Place("appointments:waiting", Can.MANAGE_APPOINTMENTS),
     "core.absence": _TEAM,
     "core.dutyshift": _TEAM,
     "core.holiday": _TEAM,
     "core.patient": Place("core:patient_detail", Can.SEE_PATIENTS, _own),
     "core.subfile": Place("core:patient_detail", Can.SEE_PATIENTS, _of_patient),
-    "finance.invoice": Place("appointments:detail", Can.SEE_APPOINTMENTS, _of_visit),
+    "finance.invoice": Place("finance:invoice_detail", Can.TAKE_PAYMENTS, _own),
+    "finance.billingpolicy": Place("finance:billing_settings", Can.MANAGE_SETTINGS),
     "notifications.message": Place("notifications:message_detail", Can.SEE_MESSAGES, _own),
     "notifications.messagetemplate": Place("notifications:template_detail", Can.MANAGE_TEMPLATES, _own),
     "notifications.bulksend": Place("notifications:bulk_detail", Can.SEND_BULK, _own),
     "notifications.whatsappapproval": Place("notifications:template_detail", Can.MANAGE_TEMPLATES, _of_template),
     "notifications.brand": Place("branding:settings", Can.MANAGE_SETTINGS),
+    "notifications.conversation": Place("notifications:conversation", Can.SEND_MESSAGES, _own),
+    "notifications.desktask": Place("notifications:desk_tasks", Can.SEND_MESSAGES),
+    "notifications.replysettings": Place("core:settings_replies", Can.MANAGE_SETTINGS),
+    "notifications.sendercapability": Place("core:settings_replies", Can.MANAGE_SETTINGS),
+    "appointments.reminderrule": Place("core:settings_reminders", Can.MANAGE_SETTINGS),
+    "appointments.remindertiming": Place("core:settings_reminders", Can.MANAGE_SETTINGS),
+    "notifications.consentrecord": Place("notifications:patient_wishes", Can.SEE_PATIENTS, _of_patient),
+    "notifications.consenttext": Place("core:settings_consents", Can.MANAGE_SETTINGS),
+    "notifications.sendingrule": Place("core:settings_consents", Can.MANAGE_SETTINGS),
     "notifications.classrule": Place("core:settings_classes", Can.MANAGE_SETTINGS),
     "integrations.provideraccount": Place("core:settings_senders", Can.MANAGE_SETTINGS),
     "core.location": Place("core:settings_location", Can.MANAGE_SETTINGS, _own),
@@ -79,6 +88,7 @@ PLACES: dict[str, Place] = {
     "core.patienttag": Place("core:settings_tag", Can.MANAGE_SETTINGS, _own),
     "core.tenant": Place("core:settings", Can.MANAGE_SETTINGS),
     "core.tenantsettings": Place("core:settings", Can.MANAGE_SETTINGS),
+    "core.rightsrequest": Place("core:rights_detail", Can.MANAGE_SETTINGS, _own),
     "core.user": Place("core:settings_user", Can.MANAGE_SETTINGS, _own_staff),
     "notifications.notificationpreference": Place("core:patient_detail", Can.SEE_PATIENTS, _of_patient),
 }

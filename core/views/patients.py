@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import OuterRef, Q, Subquery
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -27,7 +27,8 @@ from core.access import Can, allows, get_or_404, require
 from core.errors import DomainError
 from core.forms import ConsentForm, GuardianForm, PatientForm, PreferenceForm
 from core.models import Guardian, Guardianship, Look, Patient, SubFile, User
-from core.views.reader import reader_of
+from core.views.guardians import save_guardian
+from core.views.reader import readers_of
 from core.views.unreachable import stopped_of
 from finance.selectors import invoices_of_patient
 from notifications import gate, preferences, suppression
@@ -77,7 +78,7 @@ def patient_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         {
             "patient": patient,
             "preference": preference,
-            "reader": reader_of(patient, preference),
+            "readers": readers_of(patient, preference),
             **family,
             "stopped": stopped_of(patient, family["guardianships"]),
             "subfiles": _subfiles(patient),
@@ -114,52 +115,6 @@ def patient_duplicates(request: HttpRequest) -> HttpResponse:
         except_pk=request.POST.get("patient") or None,
     )
     return render(request, "core/partials/patient_duplicates.html", {"duplicates": found})
-
-
-@require(Can.EDIT_PATIENTS)
-def guardian_create(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """One more guardian for a patient."""
-    patient = get_or_404(Patient.objects.select_related("tenant"), pk)
-    form = GuardianForm(
-        request.POST if request.method == "POST" else None, prefix="guardian", initial={"language": patient.language}
-    )
-    if request.method == "POST" and form.is_valid():
-        if not form.is_given:
-            form.add_error("name_en", _("Write down who the guardian is."))
-        else:
-            try:
-                with transaction.atomic():
-                    _save_guardian(request.user, patient, form)
-            except DomainError as error:
-                form.add_error(None, str(error))
-            else:
-                notes.success(request, _("The guardian was added."))
-                return redirect("core:patient_detail", pk=patient.pk)
-    return render(
-        request, "core/guardian_form.html", {"form": form, "patient": patient}, status=422 if form.is_bound else 200
-    )
-
-
-@require(Can.EDIT_PATIENTS)
-@require_POST
-def guardian_action(request: HttpRequest, pk: uuid.UUID, verb: str) -> HttpResponse:
-    """Verify a guardian, make them the first contact, or take them out of the file."""
-    guardianship = get_or_404(Guardianship.objects.all(), pk)
-    acts = {
-        "verify": (patients.guardian_verify, _("The guardian is verified and will be told from now on.")),
-        "first": (patients.guardian_make_primary, _("This guardian is the first contact now.")),
-        "remove": (patients.guardian_remove, _("The guardian was taken out of the file.")),
-    }
-    if verb not in acts:
-        raise Http404
-    act, done = acts[verb]
-    try:
-        act(actor=request.user, guardianship_id=guardianship.pk)
-    except DomainError as error:
-        notes.error(request, str(error))
-    else:
-        notes.success(request, done)
-    return redirect("core:patient_detail", pk=guardianship.patient_id)
 
 
 @require(Can.EDIT_PATIENTS)
@@ -294,47 +249,15 @@ def _save(
 ) -> Patient:
     """All parts or none. Raises ``DomainError``."""
     if patient is None:
-        patient = patients.patient_create(actor=actor, **form.cleaned_data)
+        fields = {name: value for name, value in form.cleaned_data.items() if name not in PatientForm.LATER}
+        patient = patients.patient_create(actor=actor, **fields)
     else:
         patient = patients.patient_update(actor=actor, patient_id=patient.pk, **form.cleaned_data)
     if guardian_form.is_given:
-        _save_guardian(actor, patient, guardian_form)
+        save_guardian(actor, patient, guardian_form)
     values = {name: preference_form.cleaned_data[name] for name in preferences.FIELDS}
     preferences.preference_update(actor=actor, patient=patient, values=values)
     return patient
-
-
-def _save_guardian(actor: User, patient: Patient, form: GuardianForm) -> None:
-    data = form.cleaned_data
-    fields = {name: data[name] for name in ("name_en", "name_ar", "phone", "email", "language")}
-    guardianship = form.guardianship
-    if guardianship is not None:
-        patients.guardian_update(actor=actor, guardian_id=guardianship.guardian_id, **fields)
-    else:
-        has_first = Guardianship.objects.filter(patient=patient, is_primary=True).exists()
-        guardianship = patients.guardian_add(
-            actor=actor,
-            patient=patient,
-            kind=data["kind"],
-            guardian=_same_guardian(fields),
-            is_primary=not has_first,
-            **fields,
-        )
-    if data["is_verified"] and guardianship.verified_at is None:
-        patients.guardian_verify(actor=actor, guardianship_id=guardianship.pk)
-
-
-def _same_guardian(fields: dict[str, str]) -> Guardian | None:
-    """The guardian who already speaks for a sibling: same phone and same name. A phone alone is shared by parents."""
-    if not fields["phone"]:
-        return None
-    for guardian in Guardian.objects.filter(phone=fields["phone"]):
-        if any(
-            fields[name] and fields[name].casefold() == getattr(guardian, name).casefold()
-            for name in ("name_en", "name_ar")
-        ):
-            return guardian
-    return None
 
 
 def _tell(request: HttpRequest, patient: Patient, *, is_new: bool) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
-from core.contacts import Contact, contact_for
+from core.contacts import Contact, recipients_for
 from core.models import Guardianship, Language, Patient
 from notifications import gate
 from notifications.models import NotificationPreference
@@ -29,19 +30,33 @@ class Reader:
 
 
 def reader_of(patient: Patient, preference: NotificationPreference | None = None) -> Reader:
-    """The person who is told, with addresses, language and preferred channel."""
-    contact = contact_for(patient)
-    if not isinstance(contact, Contact):
-        return Reader(refusal=str(Reason(contact).label))
+    """The person who is told first, with addresses, language and preferred channel."""
+    return readers_of(patient, preference)[0]
+
+
+def readers_of(patient: Patient, preference: NotificationPreference | None = None) -> list[Reader]:
+    """All who are told, the first contact first; or one row that says why nobody is."""
+    found = recipients_for([patient])[patient.pk]
+    if isinstance(found, str):
+        return [Reader(refusal=str(Reason(found).label))]
     preference = preference or gate.preference_of(patient)
-    relation, language = "", preference.preferred_language or patient.language
-    if contact.guardian is not None:
-        language = contact.language
-        kind = Guardianship.objects.filter(patient=patient, guardian=contact.guardian).values_list("kind", flat=True)
-        relation = str(Guardianship.Kind(kind[0]).label)
+    guardians = [contact.guardian for contact in found if contact.guardian is not None]
+    kinds = (
+        dict(Guardianship.objects.filter(patient=patient, guardian__in=guardians).values_list("guardian", "kind"))
+        if guardians
+        else {}
+    )
+    return [_reader(patient, preference, contact, kinds) for contact in found]
+
+
+def _reader(
+    patient: Patient, preference: NotificationPreference, contact: Contact, kinds: dict[uuid.UUID, str]
+) -> Reader:
+    guardian = contact.guardian
+    language = contact.language if guardian is not None else preference.preferred_language or patient.language
     return Reader(
         name=contact.name_in(),
-        relation=relation,
+        relation=str(Guardianship.Kind(kinds[guardian.pk]).label) if guardian is not None else "",
         phone=contact.phone,
         email=contact.email,
         language=str(Language(language).label),

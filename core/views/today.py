@@ -17,7 +17,7 @@ from core import arrival
 from core.models import Patient, User
 from core.selectors import unreachable, zone_of
 from integrations.messaging_service import MessagingService
-from notifications import gate, inbox, selectors
+from notifications import cards, gate, inbox, selectors
 from notifications.models import Message
 from notifications.states import NEVER_LEFT, Channel, Status
 
@@ -116,7 +116,7 @@ def provider(user: User) -> dict[str, Any]:
         "inside": inside[0] if inside else None,
         "following": following,
         "checks": arrival.open_points(following) if following is not None else [],
-        "notifications": list(inbox.for_user(user).filter(is_read=False)[:5]),
+        "notifications": cards.freshen(list(inbox.for_user(user).filter(is_read=False)[:5])),
     }
 
 

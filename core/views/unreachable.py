@@ -41,7 +41,10 @@ def stopped_of(patient: Patient, guardianships: Sequence[Guardianship]) -> list[
 
 def _stopped(row: SuppressedAddress, whose: str) -> Stopped:
     provider = row.message.provider if row.message is not None else ""
-    has_refused = row.reason in (Reason.OPTED_OUT, Reason.COMPLAINED)
+    has_refused = row.reason in (Reason.OPTED_OUT, Reason.OPT_OUT_SENDER, Reason.COMPLAINED)
+    asks = _("Has this person asked to get messages here again?") if has_refused else ""
+    if row.reason == Reason.WRONG_NUMBER:
+        asks = _("Have you checked, by a call, whose number this is? Both channels open again.")
     return Stopped(
         pk=row.pk,
         address=row.address,
@@ -50,13 +53,15 @@ def _stopped(row: SuppressedAddress, whose: str) -> Stopped:
         why=health.explain(provider, row.code),
         code=row.code,
         since=row.created_at,
-        asks=_("Has this person asked to get messages here again?") if has_refused else "",
+        asks=asks,
     )
 
 
 def _title(row: SuppressedAddress) -> str:
     channel = {"channel": Channel(row.channel).label}
-    if row.reason == Reason.OPTED_OUT:
+    if row.reason == Reason.WRONG_NUMBER:
+        return _("This number belongs to somebody else (%(channel)s)") % channel
+    if row.reason in (Reason.OPTED_OUT, Reason.OPT_OUT_SENDER):
         return _("Has opted out of %(channel)s") % channel
     if row.reason == Reason.COMPLAINED:
         return _("Has marked our mail as spam")

@@ -222,10 +222,10 @@ def test_the_payer_is_reminded_once_a_day_and_only_by_post(clinic: Clinic, invoi
     assert NotificationEvent.objects.filter(key="billing.payment_due").count() == 1
 
 
-def test_a_notification_about_money_leads_to_the_visit(clinic: Clinic, other_clinic: Clinic, invoice: Invoice) -> None:
-    visit_page = reverse("appointments:detail", args=[invoice.appointment_id])
-    assert invoice_address(clinic.front_desk, invoice.pk) == visit_page
+def test_a_notification_about_money_leads_to_the_invoice(clinic: Clinic, invoice: Invoice) -> None:
+    page = reverse("finance:invoice_detail", args=[invoice.pk])
+    assert invoice_address(clinic.front_desk, invoice.pk) == page
     assert invoice_address(clinic.patient_user, invoice.pk) == reverse("core:home")
     assert invoice_address(clinic.provider, invoice.pk) is None
     Invoice.objects.update(appointment=None)
-    assert invoice_address(clinic.admin, invoice.pk) == reverse("core:patient_detail", args=[clinic.patient.pk])
+    assert invoice_address(clinic.admin, invoice.pk) == page

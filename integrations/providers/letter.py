@@ -11,7 +11,9 @@ import base64
 import binascii
 import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from email.mime.text import MIMEText
 from email.utils import formataddr, parseaddr
 
 import css_inline
@@ -19,14 +21,15 @@ import nh3
 from django.conf import settings
 from django.core.mail import BadHeaderError, EmailMultiAlternatives
 from django.template.loader import render_to_string
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.encoding import punycode
 from django.utils.html import escape
 from django.utils.http import http_date
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 from integrations.links import link_text
-from integrations.sms_providers import Letterhead, Outgoing
+from integrations.sms_providers import CalendarFile, Letterhead, Outgoing
 
 _RIGHT_TO_LEFT = {"ar"}
 # RFC 5321: letters and what else a mailbox may hold without quotes. Mail servers refuse the rest, most of them silently.
@@ -39,9 +42,11 @@ _BETWEEN_TAGS = re.compile(r">\s*\n\s*<")
 _NEW_LINE = re.compile(r"\r\n|\r|\n")
 # "=_" can stand neither in quoted-printable nor in base64 (RFC 2045), so no text can end its part.
 _BOUNDARY = "=_agdar"
+# Around the whole of a mail with a file; no line that ends one of the two ends the other.
+_OUTER = "=_mail"
 # Where a mail's own words go in the template's markup: characters that no markup holds.
-_SUBJECT, _SENDER, _PARAGRAPHS, _PIXEL = "\x01", "\x02", "\x03", "\x04"
-_MARKS = re.compile("([\x01\x02\x03\x04])")
+_SUBJECT, _SENDER, _PARAGRAPHS, _PIXEL, _PREFERENCES = "\x01", "\x02", "\x03", "\x04", "\x05"
+_MARKS = re.compile("([\x01\x02\x03\x04\x05])")
 # Of a clinic group without a brand.
 _PLAIN_PAPER = Letterhead(name="", colour="#3451c9", colour_dark="#9db0ff")
 # One for each brand and language that a process meets; each holds some 4 KB.
@@ -86,38 +91,49 @@ def write(outgoing: Outgoing) -> Letter:
         **_reply_to(outgoing),
         **_machine_headers(outgoing, identity),
         "MIME-Version": "1.0",
-        "Content-Type": f'multipart/alternative; boundary="{_BOUNDARY}"',
     }
     top = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
-    content = b"".join(
-        (
-            f"{top}\r\n--{_BOUNDARY}\r\n".encode("ascii"),
-            _part("text/plain", outgoing.body),
-            f"\r\n--{_BOUNDARY}\r\n".encode("ascii"),
-            _html_part(outgoing),
-            f"\r\n--{_BOUNDARY}--\r\n".encode("ascii"),
-        )
-    )
-    return Letter(message_id=identity, sender=sender, recipient=recipient, content=content)
+    words = [_part("text/plain", _text(outgoing)), _html_part(outgoing)]
+    if outgoing.calendar is None:
+        content = _together("alternative", _BOUNDARY, words)
+    else:
+        # As a choice beside the words mail programs show it as an invitation; as a file everybody else can open it.
+        inside = _together("alternative", _BOUNDARY, [*words, _calendar_part(outgoing.calendar)])
+        content = _together("mixed", _OUTER, [inside, _calendar_part(outgoing.calendar, as_file=True)])
+    return Letter(message_id=identity, sender=sender, recipient=recipient, content=top.encode("ascii") + content)
+
+
+def _together(kind: str, boundary: str, parts: Sequence[bytes]) -> bytes:
+    """Several parts as one."""
+    head = f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n'.encode("ascii")
+    between = f"\r\n--{boundary}\r\n".encode("ascii")
+    return head + b"".join(between + part for part in parts) + f"\r\n--{boundary}--\r\n".encode("ascii")
 
 
 def as_django(outgoing: Outgoing) -> EmailMultiAlternatives:
     """The same mail for a backend of Django. Raises ValueError like ``write``."""
     mail = EmailMultiAlternatives(
         subject=_one_line(outgoing.subject),
-        body=outgoing.body,
+        body=_text(outgoing),
         from_email=_one_line(_sender(outgoing)),
         to=[_one_line(outgoing.to)],
         reply_to=list(_reply_to(outgoing).values()),
         headers=_machine_headers(outgoing, message_id(outgoing)),
     )
     mail.attach_alternative(html(outgoing), "text/html")
+    if outgoing.calendar is not None:
+        kind = f"calendar; method={outgoing.calendar.method}"
+        text = outgoing.calendar.content.decode()
+        mail.attach_alternative(text, f"text/{kind}")
+        file = MIMEText(text, kind, "utf-8")
+        file.add_header("Content-Disposition", "attachment", filename=outgoing.calendar.name)
+        mail.attach(file)
     return mail
 
 
 def html(outgoing: Outgoing) -> str:
     """The text as a page: its paragraphs and links, in its own direction, on the letterhead."""
-    frame = _frame(outgoing.language, outgoing.letterhead or _PLAIN_PAPER)
+    frame = _frame_of(outgoing)
     filled = _filled(outgoing, frame)
     return "".join(filled.get(piece, piece) for piece in frame.pieces)
 
@@ -131,13 +147,14 @@ def _filled(outgoing: Outgoing, frame: _Frame) -> dict[str, str]:
         _SUBJECT: escape(outgoing.subject),
         _SENDER: escape(_origin(sender).name or sender),
         _PARAGRAPHS: frame.between.join(paragraphs),
+        _PREFERENCES: escape(outgoing.preferences_url),
         _PIXEL: f'<img src="{escape(outgoing.pixel_url)}" width="1" height="1" alt="">' if outgoing.pixel_url else "",
     }
 
 
 def _html_part(outgoing: Outgoing) -> bytes:
     """As ``_part`` writes it. The frame is encoded once and not with each mail: it is most of the bytes."""
-    frame = _frame(outgoing.language, outgoing.letterhead or _PLAIN_PAPER)
+    frame = _frame_of(outgoing)
     filled = _filled(outgoing, frame)
     if not all(map(str.isascii, filled.values())):
         return _part("text/html", "".join(filled.get(piece, piece) for piece in frame.pieces))
@@ -158,17 +175,46 @@ class _Frame:
     link_style: str
 
 
+def _frame_of(outgoing: Outgoing) -> _Frame:
+    return _frame(outgoing.language, outgoing.letterhead or _PLAIN_PAPER, bool(outgoing.preferences_url))
+
+
+def _text(outgoing: Outgoing) -> str:
+    """The words as plain text, and below them where the reader chooses what they get."""
+    if not outgoing.preferences_url:
+        return outgoing.body
+    return f"{outgoing.body.rstrip()}\n\n{_choose(outgoing.language)}\n{outgoing.preferences_url}\n"
+
+
+@functools.cache
+def _choose(language: str) -> str:
+    with translation.override(language):
+        return gettext("Choose what we send you:")
+
+
 @functools.lru_cache(maxsize=_FRAMES)
-def _frame(language: str, head: Letterhead) -> _Frame:
+def _frame(language: str, head: Letterhead, has_preferences: bool) -> _Frame:  # noqa: FBT001  # a key of the cache
     """Rendered and inlined once for each letterhead and language, and not for each mail: that takes a millisecond."""
     is_rtl = language in _RIGHT_TO_LEFT
-    page = render_to_string(
+    with translation.override(language):
+        page = _page(language, head, is_rtl=is_rtl, has_preferences=has_preferences)
+    # In one line: what is encoded for each mail looks at every line end.
+    in_one_line = " ".join(_BETWEEN_TAGS.sub("><", _INLINER.inline(page)).split())
+    before, between, after = in_one_line.split(_PARAGRAPHS)
+    link_style = f"color:{head.colour};text-decoration:underline"
+    pieces = _MARKS.split(before + _PARAGRAPHS + after)
+    return _Frame(pieces, [_quoted(piece.encode()) for piece in pieces], between, link_style)
+
+
+def _page(language: str, head: Letterhead, *, is_rtl: bool, has_preferences: bool) -> str:
+    return render_to_string(
         "integrations/email.html",
         {
             "subject": _SUBJECT,
             "sender": _without_marks(head.name) or _SENDER,
             "paragraphs": [_PARAGRAPHS, _PARAGRAPHS],
             "pixel": _PIXEL,
+            "preferences": _PREFERENCES if has_preferences else "",
             "head": head,
             "footer": _footer(_without_marks(head.footer)),
             "language": language,
@@ -176,12 +222,6 @@ def _frame(language: str, head: Letterhead) -> _Frame:
             "start": "right" if is_rtl else "left",
         },
     )
-    # In one line: what is encoded for each mail looks at every line end.
-    in_one_line = " ".join(_BETWEEN_TAGS.sub("><", _INLINER.inline(page)).split())
-    before, between, after = in_one_line.split(_PARAGRAPHS)
-    link_style = f"color:{head.colour};text-decoration:underline"
-    pieces = _MARKS.split(before + _PARAGRAPHS + after)
-    return _Frame(pieces, [_quoted(piece.encode()) for piece in pieces], between, link_style)
 
 
 def _footer(text: str) -> SafeString:
@@ -221,6 +261,17 @@ def _machine_headers(outgoing: Outgoing, identity: str) -> dict[str, str]:
         "Content-Language": outgoing.language,
         # No holiday replies to a machine (RFC 3834).
         "Auto-Submitted": "auto-generated",
+        **_unsubscribe(outgoing),
+    }
+
+
+def _unsubscribe(outgoing: Outgoing) -> dict[str, str]:
+    """The button of the mail program (RFC 2369), which needs one POST and nothing else (RFC 8058)."""
+    if not outgoing.unsubscribe_url:
+        return {}
+    return {
+        "List-Unsubscribe": f"<{_one_line(outgoing.unsubscribe_url)}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
 
 
@@ -262,10 +313,22 @@ def _part(content_type: str, text: str) -> bytes:
     if (len(raw) - len(lines)) * 12 < len(raw):
         encoding, body = "quoted-printable", _quoted(raw)
     else:
-        packed = base64.b64encode(raw)
-        encoding = "base64"
-        body = b"\r\n".join(packed[start : start + 76] for start in range(0, len(packed), 76))
+        encoding, body = "base64", _packed(raw)
     return _part_head(content_type, encoding) + body
+
+
+def _calendar_part(calendar: CalendarFile, *, as_file: bool = False) -> bytes:
+    """In base64: its lines are folded by rules of their own, which quoted-printable would break."""
+    head = [f"Content-Type: text/calendar; charset=utf-8; method={calendar.method}"]
+    if as_file:
+        head.append(f'Content-Disposition: attachment; filename="{calendar.name}"')
+    head.append("Content-Transfer-Encoding: base64")
+    return "\r\n".join(head).encode("ascii") + b"\r\n\r\n" + _packed(calendar.content)
+
+
+def _packed(raw: bytes) -> bytes:
+    packed = base64.b64encode(raw)
+    return b"\r\n".join(packed[start : start + 76] for start in range(0, len(packed), 76))
 
 
 def _quoted(raw: bytes) -> bytes:

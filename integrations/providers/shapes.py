@@ -108,6 +108,15 @@ class Letterhead:
 
 
 @dataclass(frozen=True, slots=True)
+class CalendarFile:
+    """An entry for the reader's calendar: an .ics file, and what a mail program shall do with it (RFC 5546)."""
+
+    method: str
+    content: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Approved:
     """The approved content that a WhatsApp message is sent as; ``variables`` is JSON: {"1": "Sara"}."""
 
@@ -142,6 +151,10 @@ class Outgoing:
     # Email: whose paper it is written on (None: plain), and the picture that tells of its opening (empty: none).
     letterhead: Letterhead | None = None
     pixel_url: str = ""
+    # Where the reader chooses what they get, and where their mail program unsubscribes by itself (RFC 8058); or empty.
+    preferences_url: str = ""
+    unsubscribe_url: str = ""
+    calendar: CalendarFile | None = None
     # WhatsApp: sent as this instead of as free text.
     approved: Approved | None = None
 

@@ -106,6 +106,11 @@ class FakeProvider:
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
     """Carries every channel."""
+    return play(monkeypatch)
+
+
+def play(monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
+    """Puts a fake in the place of all providers, for tests that choose when it ends."""
     fake = FakeProvider()
     monkeypatch.setattr(sms_providers, "provider_for", lambda channel: fake)
     monkeypatch.setattr(sms_providers, "providers_for", lambda channel: [fake])

@@ -30,6 +30,7 @@ from notifications.models import (
 )
 from notifications.states import Lane, Reason, Status
 from tests import factories
+from tests.factories import agree
 
 DAY = dt.timedelta(days=1)
 
@@ -116,18 +117,21 @@ def test_a_send_to_nobody_is_refused(clinic: Clinic) -> None:
 
 def test_promotion_goes_only_to_those_who_said_yes(clinic: Clinic) -> None:
     silent, willing, unwilling = patients(clinic, 3)
-    NotificationPreference.objects.create(tenant=clinic.tenant, patient=willing, marketing_enabled=True)
-    NotificationPreference.objects.create(tenant=clinic.tenant, patient=unwilling, marketing_enabled=False)
+    agree(willing, "promotion")
+    agree(unwilling, "promotion", "refused")
     bulk = checked(clinic, [silent, willing, unwilling], message_class="PROMOTIONAL")
     assert (bulk.totals["send"], bulk.totals["excluded"]) == (1, {Reason.NO_CONSENT: 2})
     assert not bulk.is_urgent
 
 
-def test_awareness_goes_to_those_who_have_not_said_no(clinic: Clinic) -> None:
-    silent, unwilling = patients(clinic, 2)
-    NotificationPreference.objects.create(tenant=clinic.tenant, patient=unwilling, awareness_enabled=False)
-    bulk = checked(clinic, [silent, unwilling], message_class="AWARENESS")
-    assert (bulk.totals["send"], bulk.totals["excluded"]) == (1, {Reason.OPT_OUT_TYPE: 1})
+def test_awareness_goes_only_to_those_who_said_yes_and_have_not_taken_it_back(clinic: Clinic) -> None:
+    silent, willing, gone = patients(clinic, 3)
+    for patient in (willing, gone):
+        agree(patient, "awareness")
+    agree(gone, "awareness", "withdrawn")
+    bulk = checked(clinic, [silent, willing, gone], message_class="AWARENESS")
+    excluded = {Reason.NO_CONSENT: 1, Reason.CONSENT_WITHDRAWN: 1}
+    assert (bulk.totals["send"], bulk.totals["excluded"]) == (1, excluded)
 
 
 def test_advertising_by_department_is_refused(clinic: Clinic) -> None:
@@ -206,7 +210,9 @@ def test_what_waits_for_the_morning_is_queued_and_leaves_then(clinic: Clinic, mo
 
 
 def test_a_send_that_would_be_out_of_date_before_its_hours_open_is_refused(clinic: Clinic) -> None:
-    bulk = checked(clinic, patients(clinic, 1), message_class="AWARENESS")
+    (patient,) = patients(clinic, 1)
+    agree(patient, "awareness")
+    bulk = checked(clinic, [patient], message_class="AWARENESS")
     tomorrow_night = at(22) + DAY
     with pytest.raises(DomainError) as refused:
         control.submit(actor=clinic.admin, bulk=bulk, scheduled_at=tomorrow_night, useful_hours=3)
@@ -470,14 +476,17 @@ def test_a_single_promotion_at_night_is_put_off_until_the_morning(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = patients(clinic, 1)[0]
-    NotificationPreference.objects.create(tenant=clinic.tenant, patient=patient, marketing_enabled=True)
+    agree(patient, "promotion")
     offer = a_message(clinic, patient, "MARKETING")
     care = a_message(clinic, patient, "GENERAL")
     night = at(23)
-    assert bulk_hold.postpone([offer, care], night) == {offer.pk}
+    offer.expires_at = at(10) + DAY
+    assert bulk_hold.postpone([offer, care], night) == ({offer.pk}, {})
     offer.refresh_from_db()
     assert offer.next_attempt_at == at(9) + DAY
-    assert bulk_hold.postpone([offer, care], at(12)) == set()
+    assert bulk_hold.postpone([offer, care], at(12)) == (set(), {})
+    offer.expires_at = at(8) + DAY
+    assert bulk_hold.postpone([offer, care], night) == (set(), {offer.pk: Reason.CLASS_WINDOW})
 
 
 def a_message(clinic: Clinic, patient: Patient, kind: str) -> Message:

@@ -20,7 +20,7 @@ from integrations.sms_providers import Kind, LookUp, ProviderError
 from integrations.tasks import sweep_messages_task
 from integrations.tests.fakes import FakeProvider, error
 from notifications import default_words, receipts
-from notifications.models import Message, Notification, NotificationEvent, NotificationPreference
+from notifications.models import Message, Notification, NotificationEvent, NotificationPreference, SenderCapability
 from notifications.states import RECEIPT_WITHIN, Lane, NotificationType, Reason, Status
 
 
@@ -116,6 +116,17 @@ def test_without_a_receipt_in_time_the_next_channel_takes_over_once(
     Message.objects.filter(pk=reminder.pk).update(fallback_due_at=timezone.now())
     assert [sweep_messages_task()["fell_back"] for _ in range(2)] == [1, 0]
     assert [channel for channel, _status in copies(reminder)] == ["SMS", "WHATSAPP"]
+
+
+def test_a_sender_without_reports_is_not_doubted_for_its_silence(
+    clinic: Clinic, provider: FakeProvider, reminder: Message
+) -> None:
+    deliver(reminder.pk)
+    reminder.refresh_from_db()
+    SenderCapability.objects.create(tenant=clinic.tenant, channel="SMS", sender=reminder.sender, dlr=False)
+    Message.objects.filter(pk=reminder.pk).update(fallback_due_at=timezone.now())
+    assert [sweep_messages_task()["fell_back"] for _ in range(2)] == [0, 0]
+    assert [channel for channel, _status in copies(reminder)] == ["SMS"]
 
 
 def test_a_late_delivery_of_the_first_withdraws_the_waiting_copy_and_no_third_is_sent(

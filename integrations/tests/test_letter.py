@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import email
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from email import policy
 from email.message import EmailMessage
 
@@ -13,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from integrations.providers import letter
-from integrations.sms_providers import Outgoing
+from integrations.sms_providers import CalendarFile, Outgoing
 from integrations.tests.sandbox_fixtures import outgoing
 
 # No control characters, which no header may hold, and no lone half of a character.
@@ -149,3 +151,60 @@ def test_the_page_shows_paragraphs_lines_and_links_and_nothing_else_of_a_text() 
     assert page.count("<p ") == 2
     assert page.count("&lt;b&gt;\x01") == 2
     assert ">a@b.c<" in page
+
+
+ENTRY = CalendarFile("REQUEST", "BEGIN:VCALENDAR\r\nSUMMARY:موعد\r\nEND:VCALENDAR\r\n".encode(), "appointment.ics")
+
+
+@pytest.mark.parametrize(
+    "write", [lambda mail: letter.write(mail).content, lambda mail: letter.as_django(mail).message().as_bytes()]
+)
+def test_a_calendar_entry_is_an_invitation_beside_the_words_and_a_file_to_open(
+    write: Callable[[Outgoing], bytes],
+) -> None:
+    content = write(replace(mail(body="Hello\n\nمرحبًا"), calendar=ENTRY))
+    assert all(len(line) <= 998 for line in content.splitlines())
+    made = read(content)
+    assert made.get_content_type() == "multipart/mixed"
+    words, file = made.iter_parts()
+    assert [one.get_content_type() for one in words.iter_parts()] == ["text/plain", "text/html", "text/calendar"]
+    invitation = list(words.iter_parts())[-1]
+    for one in (invitation, file):
+        assert one.get_content_type() == "text/calendar"
+        assert one.get_param("method") == "REQUEST"
+        assert one.get_content_charset() == "utf-8"
+        assert one.get_payload(decode=True).split() == ENTRY.content.split()
+    assert (file.get_content_disposition(), file.get_filename()) == ("attachment", "appointment.ics")
+    assert invitation.get_content_disposition() is None
+    assert part(content, "plain").split() == ["Hello", "مرحبًا"]
+
+
+# --- the reader's way out --------------------------------------------------------------------------------------------
+
+PREFERENCES = "https://agdar.example/p/abc_-123"
+
+
+def test_a_mail_says_where_its_reader_chooses_and_how_a_program_unsubscribes() -> None:
+    ours = mail(preferences_url=PREFERENCES, unsubscribe_url=f"{PREFERENCES}/stop/billing")
+    for content in (letter.write(ours).content, letter.as_django(ours).message().as_bytes()):
+        assert read(content)["List-Unsubscribe"] == f"<{PREFERENCES}/stop/billing>"
+        assert read(content)["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert (
+            part(content, "plain").replace("\r\n", "\n").rstrip().endswith(f"Choose what we send you:\n{PREFERENCES}")
+        )
+        page = part(content, "html")
+        assert f'href="{PREFERENCES}"' in page
+        assert page.count("Choose what we send you") == 1
+
+
+def test_what_is_part_of_the_care_has_no_button_and_staff_have_no_link() -> None:
+    for ours in (mail(preferences_url=PREFERENCES), mail()):
+        headers = read(letter.write(ours).content)
+        assert (headers["List-Unsubscribe"], headers["List-Unsubscribe-Post"]) == (None, None)
+    content = letter.write(mail()).content
+    assert "Choose" not in part(content, "plain") + part(content, "html")
+
+
+def test_nobody_writes_headers_through_the_link() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        letter.write(mail(unsubscribe_url="https://agdar.example/\r\nBcc: all@mail.example"))

@@ -12,7 +12,7 @@ from core.models import Patient
 from core.tenancy import tenant_scope
 from integrations.messaging_service import MessagingService
 from integrations.outbox import MessageConflict
-from notifications import lifecycle
+from notifications import consents, lifecycle
 from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.rendering import MissingPlaceholder
 from notifications.states import NotificationType, Reason, Status
@@ -152,7 +152,7 @@ def test_a_patient_of_another_tenant_is_not_found(clinic: Clinic, other_clinic: 
 
 def test_marketing_needs_consent(clinic: Clinic) -> None:
     assert not service._check_patient_preferences(clinic.patient.pk, "SMS", "MARKETING")
-    prefer(clinic, marketing_enabled=True)
+    consents.record(patient=clinic.patient, purpose="promotion", status="granted", method="staff")
     assert service._check_patient_preferences(clinic.patient.pk, "SMS", "MARKETING")
 
 

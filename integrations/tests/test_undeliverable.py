@@ -342,7 +342,7 @@ def test_a_new_try_comes_back_to_where_it_was_asked_for_and_says_why_it_is_refus
 # --- Figures and races -----------------------------------------------------------------------------------------------
 
 
-def test_a_failing_batch_costs_three_statements_more_however_large_and_one_that_goes_well_none(
+def test_a_failing_batch_costs_five_statements_more_however_large_and_one_that_goes_well_none(
     clinic: Clinic, provider: FakeProvider
 ) -> None:
     messages = [queue(clinic) for _ in range(60)]
@@ -356,9 +356,9 @@ def test_a_failing_batch_costs_three_statements_more_however_large_and_one_that_
 
     few, fine = (statements(Status.SENT, ids[start : start + 10]) for start in (0, 10))
     assert few == fine
-    # What ended, what is there, what is new: without an event that is all.
+    # What ended, what is there, what is new, and the same for the desk's tasks: without an event that is all.
     failed = statements(Status.FAILED, ids[20:40])
-    assert failed - statements(Status.SENT, ids[40:60]) <= 3
+    assert failed - statements(Status.SENT, ids[40:60]) <= 5
     assert len(events()) == 20
 
 

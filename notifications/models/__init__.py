@@ -5,6 +5,8 @@ from __future__ import annotations
 from notifications.models.approval import WhatsAppApproval, WhatsAppContent
 from notifications.models.brand import Brand, BrandLogo
 from notifications.models.bulk import BulkRecipient, BulkRowError, BulkSend, ClassRule
+from notifications.models.consent import ConsentRecord, ConsentText, OptEvent, SendingRule
+from notifications.models.conversation import Conversation, ReplySettings, SenderCapability
 from notifications.models.desk import DeskTask
 from notifications.models.event import NotificationEvent
 from notifications.models.export import ExportFormat, ExportStatus, MessageExport, MessageExportPart, SavedFilter
@@ -34,6 +36,9 @@ __all__ = [
     "BulkSend",
     "ChatTarget",
     "ClassRule",
+    "ConsentRecord",
+    "ConsentText",
+    "Conversation",
     "DailyCount",
     "DeskTask",
     "Dimension",
@@ -53,11 +58,15 @@ __all__ = [
     "NotificationEvent",
     "NotificationItem",
     "NotificationPreference",
+    "OptEvent",
     "ProviderReceipt",
     "PushSubscription",
+    "ReplySettings",
     "RollupMark",
     "RollupState",
     "SavedFilter",
+    "SenderCapability",
+    "SendingRule",
     "ShortLink",
     "StaffPreference",
     "SuppressedAddress",

@@ -45,14 +45,44 @@ class ProviderReceipt(models.Model):
 class InboundMessage(TenantModel):
     """A patient's reply. ``in_reply_to`` is the last message that went to that number."""
 
+    class Outcome(models.TextChoices):
+        """What became of it. One closed list."""
+
+        CONFIRMED = "CONFIRMED", _("Confirmed")
+        CANCELLED = "CANCELLED", _("Called off")
+        CHANGE_ASKED = "CHANGE_ASKED", _("Another time asked for")
+        TOLD = "TOLD", _("Told how things stand")
+        ASKED = "ASKED", _("Asked which one is meant")
+        STOPPED = "STOPPED", _("Messages stopped")
+        RESUMED = "RESUMED", _("Messages resumed")
+        WRONG_NUMBER = "WRONG_NUMBER", _("Wrong number")
+        HELPED = "HELPED", _("Told how to reach the clinic")
+        EMERGENCY = "EMERGENCY", _("Words of danger")
+        STAFF = "STAFF", _("For a person to read")
+        SILENT = "SILENT", _("Not answered: repeated, or written by a machine")
+
     channel = models.CharField(_("channel"), max_length=8, choices=Channel.choices)
     sender = models.CharField(_("from"), max_length=254)
+    # Our number or name that it was sent to.
+    to = models.CharField(_("to"), max_length=254, blank=True)
+    # It came over a number that several clinic groups may use.
+    is_shared = models.BooleanField(default=False)
     body = models.TextField(_("text"), blank=True)
     provider = models.CharField(max_length=20)
     provider_message_id = models.CharField(max_length=80)
+    # WhatsApp names the message that is being answered, when the patient chose one.
+    replied_to_id = models.CharField(max_length=80, blank=True)
     patient = models.ForeignKey("core.Patient", on_delete=models.PROTECT, null=True, related_name="replies")
     in_reply_to = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, related_name="replies")
+    conversation = models.ForeignKey(
+        "notifications.Conversation", on_delete=models.PROTECT, null=True, related_name="replies"
+    )
+    meaning = models.CharField(_("understood as"), max_length=10, blank=True)
+    outcome = models.CharField(_("what became of it"), max_length=12, choices=Outcome.choices, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Empty: still to be understood. A failure is tried again by the sweeper, then a person reads it.
+    handled_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         verbose_name = _("reply")
@@ -60,4 +90,10 @@ class InboundMessage(TenantModel):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "provider", "provider_message_id"], name="inbound_once")
+        ]
+        indexes = [
+            # used by the sweeper
+            models.Index(fields=["created_at"], condition=models.Q(handled_at=None), name="inbound_unhandled"),
+            # used by the page of a conversation, the guard against loops and WhatsApp's window
+            models.Index(fields=["tenant", "sender", "-created_at"], name="inbound_by_sender"),
         ]

@@ -69,6 +69,11 @@ class TemplateWords(models.Model):
         subject = in_language(self.subject_en, self.subject_ar, language)
         return rendering.compiled(subject, variables), rendering.compiled(self._body(language), variables)
 
+    @property
+    def written_in(self) -> list[str]:
+        """The languages that have a text. One language alone is sent to readers of the other."""
+        return [language for language in ("en", "ar") if getattr(self, f"body_{language}").strip()]
+
     def words(self) -> dict[str, Any]:
         """The four texts and the placeholders, as one goes over into another row."""
         return {name: getattr(self, name) for name in WORDS}

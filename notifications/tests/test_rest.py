@@ -7,14 +7,17 @@ import uuid
 from typing import Any
 
 import pytest
+import time_machine
 
 from conftest import Clinic
 from core.models import TenantSettings
 from core.tenancy import tenant_scope
-from notifications import rest
-from notifications.models import Message
-from notifications.states import Lane, NotificationType, Status
-from tests.factories import LocationFactory
+from integrations import delivery
+from notifications import rest, sending_rules
+from notifications.models import Message, NotificationEvent
+from notifications.preferences import preference_update
+from notifications.states import Lane, NotificationType, Reason, Status
+from tests.factories import AppointmentFactory, LocationFactory, PatientFactory
 
 # Riyadh is three hours ahead: 23:30 there.
 NIGHT = dt.datetime(2027, 1, 10, 20, 30, tzinfo=dt.UTC)
@@ -60,14 +63,146 @@ def test_what_can_wait_goes_in_the_morning(clinic: Clinic) -> None:
     [
         {"lane": Lane.URGENT},
         {"channel": "EMAIL", "recipient": "patient@mail.example"},
-        {"expires_at": MORNING + dt.timedelta(minutes=5)},
         {"status": Status.SENDING},
     ],
-    ids=["urgent", "an email wakes nobody", "of no use in the morning", "under way"],
+    ids=["somebody waits for it now", "an email wakes nobody", "under way"],
 )
-def test_what_cannot_wait_goes_at_night(clinic: Clinic, fields: dict[str, Any]) -> None:
+def test_what_must_not_wait_goes_at_night(clinic: Clinic, fields: dict[str, Any]) -> None:
     message = due(clinic, **fields)
     assert rest.put_off(clinic.tenant.pk, message.lane, NIGHT) == 0
+    message.refresh_from_db()
+    assert message.reason == ""
+
+
+def test_what_is_of_no_use_in_the_morning_wakes_nobody_and_is_not_lost_silently(clinic: Clinic) -> None:
+    message = due(clinic, expires_at=MORNING + dt.timedelta(minutes=5))
+    assert rest.put_off(clinic.tenant.pk, Lane.TRANSACTIONAL, NIGHT) == 0
+    message.refresh_from_db()
+    assert (message.status, message.reason) == (Status.SUPPRESSED, Reason.QUIET_DROPPED)
+
+
+def event(clinic: Clinic, key: str = "appointment.cancelled", **fields: Any) -> NotificationEvent:
+    with time_machine.travel(fields.pop("at", NIGHT), tick=False):
+        values = {"tenant": clinic.tenant, "key": key, "dedupe_key": str(uuid.uuid4()), **fields}
+        return NotificationEvent.objects.create(**values)
+
+
+def test_the_answer_to_what_the_reader_did_a_moment_ago_goes_at_night(clinic: Clinic) -> None:
+    act = {"payload": {"by": "PATIENT"}}
+    fresh = due(clinic, event=event(clinic, **act), lane=Lane.URGENT)
+    stale = due(clinic, event=event(clinic, at=NIGHT - HOUR, **act), lane=Lane.URGENT)
+    desks = due(clinic, event=event(clinic, actor=clinic.front_desk, **act), lane=Lane.URGENT)
+    assert rest.waking([fresh, stale, desks], NIGHT) == {fresh.pk}
+    assert rest.put_off(clinic.tenant.pk, Lane.URGENT, NIGHT) == 2
+    fresh.refresh_from_db()
+    assert fresh.next_attempt_at == NIGHT - HOUR
+
+
+@pytest.mark.parametrize(("minutes", "wakes"), [(30, True), (179, True), (180, False), (600, False)])
+@pytest.mark.parametrize("key", ["appointment.cancelled", "appointment.rescheduled"])
+def test_a_visit_that_is_called_off_shortly_before_wakes_its_patient(
+    clinic: Clinic,
+    key: str,
+    minutes: int,
+    wakes: bool,
+) -> None:
+    visit = AppointmentFactory(
+        tenant=clinic.tenant,
+        number=1,
+        patient=clinic.patient,
+        provider=clinic.provider,
+        location=clinic.location,
+        department=clinic.department,
+        starts_at=NIGHT + dt.timedelta(minutes=minutes),
+        ends_at=NIGHT + dt.timedelta(minutes=minutes + 30),
+    )
+    news = event(clinic, key, object_type="appointments.appointment", object_id=visit.pk, actor=clinic.front_desk)
+    message = due(clinic, event=news, lane=Lane.URGENT, expires_at=visit.starts_at)
+    with time_machine.travel(NIGHT, tick=False):
+        rest.put_off(clinic.tenant.pk, Lane.URGENT, NIGHT)
+        message.refresh_from_db()
+        assert (message.status == Status.QUEUED) is (wakes or visit.starts_at > MORNING)
+        assert (message.next_attempt_at == NIGHT - HOUR) is wakes
+
+
+def test_a_clinic_group_may_let_nobody_be_woken(clinic: Clinic) -> None:
+    sending_rules.rule_set(actor=clinic.admin, values={"wakes_within_minutes": 0})
+    visit = AppointmentFactory(
+        tenant=clinic.tenant,
+        number=1,
+        patient=clinic.patient,
+        provider=clinic.provider,
+        location=clinic.location,
+        department=clinic.department,
+        starts_at=NIGHT + HOUR,
+        ends_at=NIGHT + 2 * HOUR,
+    )
+    message = due(clinic, event=event(clinic, object_id=visit.pk), lane=Lane.URGENT, expires_at=visit.starts_at)
+    with time_machine.travel(NIGHT, tick=False):
+        rest.put_off(clinic.tenant.pk, Lane.URGENT, NIGHT)
+    message.refresh_from_db()
+    assert message.reason == Reason.QUIET_DROPPED
+
+
+def test_more_than_one_statements_worth_is_put_off(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "BATCH", 2)
+    for _number in range(5):
+        due(clinic)
+        due(clinic, expires_at=MORNING)
+        due(clinic, sent_by=clinic.front_desk)
+    assert rest.put_off(clinic.tenant.pk, Lane.TRANSACTIONAL, NIGHT) == 5
+    assert Message.objects.filter(reason=Reason.QUIET_DROPPED).count() == 5
+    assert Message.objects.filter(next_attempt_at=NIGHT - HOUR).count() == 5
+
+
+# --- a patient's own night -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_night(clinic: Clinic) -> None:
+    """From 20:00 to 10:00, and none of the clinic group's."""
+    TenantSettings.objects.update(quiet_from=None, quiet_until=None)
+    preference_update(
+        actor=clinic.front_desk,
+        patient=clinic.patient,
+        values={"quiet_from": dt.time(20), "quiet_until": dt.time(10)},
+    )
+
+
+TEN = MORNING + 2 * HOUR
+
+
+@pytest.mark.usefixtures("own_night")
+def test_a_patients_own_night_holds_for_them_alone(clinic: Clinic) -> None:
+    other = PatientFactory(tenant=clinic.tenant)
+    mine, late, others, mail = (
+        due(clinic),
+        due(clinic, expires_at=TEN),
+        due(clinic, patient=other),
+        due(clinic, channel="EMAIL"),
+    )
+    by_hand = due(clinic, sent_by=clinic.front_desk)
+    held = rest.hold_for_readers([mine, late, others, mail, by_hand], NIGHT)
+    assert held == ({mine.pk}, {late.pk: Reason.QUIET_DROPPED})
+    mine.refresh_from_db()
+    assert mine.next_attempt_at == TEN
+    assert rest.hold_for_readers([mine, late], TEN) == (set(), {})
+
+
+@pytest.mark.usefixtures("own_night")
+def test_what_wakes_in_the_clinics_night_wakes_in_ones_own(clinic: Clinic) -> None:
+    answer = due(clinic, event=event(clinic, payload={"by": "PATIENT"}), lane=Lane.URGENT)
+    code = due(clinic, lane=Lane.URGENT)
+    assert rest.hold_for_readers([answer, code], NIGHT) == (set(), {})
+
+
+@pytest.mark.usefixtures("own_night")
+def test_a_patients_own_night_is_kept_on_the_way_to_the_provider(clinic: Clinic) -> None:
+    message = due(clinic, lane=Lane.TRANSACTIONAL, recipient=clinic.patient.phone)
+    with time_machine.travel(NIGHT, tick=False):
+        delivery.drain(Lane.TRANSACTIONAL, seconds=0)
+    message.refresh_from_db()
+    assert (message.status, message.next_attempt_at, message.attempt_count) == (Status.QUEUED, TEN, 0)
 
 
 def test_what_somebody_sends_by_hand_goes_at_night(clinic: Clinic) -> None:

@@ -22,7 +22,7 @@ from django_htmx.http import ptag, trigger_client_event
 from core.access import Can, get_or_404, require
 from core.context import Shell, bell_tag
 from core.selectors import zone_of
-from notifications import inbox, links
+from notifications import cards, inbox, links
 from notifications.models import BellState
 from notifications.views.days import by_today
 from notifications.views.inbox import opened
@@ -135,7 +135,7 @@ def bell_list(request: HttpRequest) -> HttpResponse:
     """The latest ten, for the open panel. Asked again while nothing has changed, ``KeptPanelMiddleware`` answers."""
     if not request.htmx:
         return redirect("notifications:inbox")
-    groups = by_today(inbox.latest(request.user, LATEST), zone_of(request.user))
+    groups = by_today(cards.freshen(inbox.latest(request.user, LATEST)), zone_of(request.user))
     return render(request, "notifications/partials/bell_list.html", {"groups": groups, "is_loaded": True})
 
 

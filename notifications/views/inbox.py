@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from core.access import Can, get_or_404, require
 from core.selectors import zone_of
-from notifications import inbox, links
+from notifications import cards, inbox, links
 from notifications.inbox_filters import InboxFilterForm, Show
 from notifications.inbox_pages import InboxPage, page_of
 from notifications.models import Notification
@@ -35,7 +35,7 @@ def inbox_page(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "page": page,
-        "groups": by_day(page.rows, zone),
+        "groups": by_day(cards.freshen(page.rows), zone),
         "show": form.show,
         "in_history": form.show is Show.HISTORY,
         "views": [{"show": view, "is_current": view is form.show} for view in Show],
@@ -58,6 +58,7 @@ def notification_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 def opened(request: HttpRequest, notification: Notification) -> HttpResponse:
     """The page itself; also where a notification leads to nothing that this user may see."""
     address = links.address_of(notification, request.user)
+    cards.freshen([notification])
     items = None
     if notification.group_count > 1:
         items = Paginator(notification.items.all(), ITEMS_A_PAGE).get_page(request.GET.get("page"))

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from core.models import Language
 from integrations import health
 from integrations.health import Way
 from integrations.models import ProviderState
@@ -243,13 +244,25 @@ def _created(message: Message, log: MessageLog) -> str:
             "channel": Channel(instead).label
         }
     if message.template is not None:
-        return _("Template “%(name)s”, version %(version)s.") % {
+        sentence = _("Template “%(name)s”, version %(version)s.") % {
             "name": default_words.title(message.template),
             "version": message.template_version,
         }
+        # The reader chose another language than there are words in.
+        return f"{sentence} {_other_language(log)}".rstrip()
     if log.actor is not None:
         return _("Written by %(name)s.") % {"name": log.actor.name}
     return ""
+
+
+def _other_language(log: MessageLog) -> str:
+    chosen = log.provider_response.get("language")
+    if not isinstance(chosen, dict):
+        return ""
+    used = chosen.get("used", "")
+    return _("Not in the reader's language: there were words in %(language)s only.") % {
+        "language": Language(used).label if used in Language.values else used
+    }
 
 
 def _reported(message: Message, log: MessageLog, logs: Sequence[MessageLog]) -> str:

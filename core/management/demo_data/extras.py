@@ -13,9 +13,10 @@ from core.management.demo_data.names import HAND_WRITTEN, REPLIES, Pair
 from core.management.demo_data.people import People
 from core.management.demo_data.visits import History
 from core.models import Language, Patient, Role, User
-from notifications.models import InboundMessage, Message
+from core.portal_links import portal_address
+from notifications.models import Conversation, InboundMessage, Message
 from notifications.registry import Audience
-from notifications.rendering import Words
+from notifications.rendering import Link, Words
 from notifications.states import SUCCESS, Channel
 
 S = Appointment.Status
@@ -53,7 +54,8 @@ def results(build: Build, people: People, history: History) -> Iterator[Happenin
                 key="results.ready",
                 at=at,
                 dedupe=str(visit.pk),
-                context=base_context(build, people, visit.patient, visit.location, visit.number),
+                context=base_context(build, people, visit.patient, visit.location, visit.number)
+                | {"link": Link(portal_address())},
                 object_type="appointments.appointment",
                 object_id=visit.pk,
                 version=visit.version,
@@ -96,6 +98,25 @@ def notes(build: Build, people: People) -> list[Note]:
     return written
 
 
+def _conversation(build: Build, conversations: dict[str, Conversation], reply: InboundMessage) -> Conversation:
+    """The number's conversation, which waits for the desk."""
+    row = conversations.setdefault(
+        reply.sender,
+        Conversation(
+            id=build.new_id(),
+            tenant=build.tenant,
+            address=reply.sender,
+            channel=reply.channel,
+            patient=reply.patient,
+            state=Conversation.State.OPEN,
+            last_reply_at=reply.created_at,
+        ),
+    )
+    row.unread += 1
+    row.last_reply_at = max(row.last_reply_at, reply.created_at)
+    return row
+
+
 def replies(build: Build, messages: Sequence[Message]) -> list[tuple[InboundMessage, Happening]]:
     """A few answers to messages of the last days, and the bells they ring at the desk."""
     since = build.now - REPLY_DAYS * DAY
@@ -110,6 +131,7 @@ def replies(build: Build, messages: Sequence[Message]) -> list[tuple[InboundMess
         and message.delivered_at < build.now - dt.timedelta(hours=2)
     ]
     found = []
+    conversations: dict[str, Conversation] = {}
     for message in build.rng.sample(heard, min(REPLIES_A_CLINIC, len(heard))):
         assert message.patient is not None
         assert message.delivered_at is not None
@@ -126,14 +148,18 @@ def replies(build: Build, messages: Sequence[Message]) -> list[tuple[InboundMess
             patient=message.patient,
             in_reply_to=message,
             created_at=build.after(message.delivered_at, 60, 6000),
+            meaning="free",
+            outcome=InboundMessage.Outcome.STAFF,
         )
+        reply.handled_at = reply.created_at
+        reply.conversation = _conversation(build, conversations, reply)
         happening = Happening(
             key="message.reply_received",
             at=reply.created_at,
             dedupe=str(reply.pk),
             context={"patient_name": message.patient, "text": body},
-            object_type="notifications.message",
-            object_id=message.pk,
+            object_type="notifications.conversation",
+            object_id=conversations[reply.sender].pk,
             payload={"reply_id": str(reply.pk)},
             users={Audience.FRONT_DESK: build.staff(Role.FRONT_DESK)},
         )

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appointments import reminders, tokens
-from appointments.events import ASK, NO_NEXT_STEPS, NO_REASON, PATIENTS_WISH, SHOW, describe_checks
+from appointments.arrival_card import describe_checks
+from appointments.events import ASK, NO_NEXT_STEPS, NO_REASON, PATIENTS_WISH, SHOW
 from appointments.models import Appointment, Reminder
 from core import phone
 from core.arrival import open_points
@@ -22,6 +23,7 @@ from core.management.demo_data.lives import Life, Step
 from core.management.demo_data.people import People
 from core.management.demo_data.visits import History
 from core.models import Guardian, Location, Patient, Role, User
+from notifications import address, rendering
 from notifications.registry import Audience
 from notifications.rendering import Code, Link, LocalDate, LocalTime
 
@@ -73,9 +75,11 @@ def reader_of(build: Build, people: People, patient: Patient) -> Patient | Guard
 
 def base_context(build: Build, people: People, patient: Patient, location: Location, number: str) -> dict[str, Any]:
     """The placeholders that every message of a clinic may use."""
+    reader = reader_of(build, people, patient)
     return {
+        **rendering.for_reader(address.values_for(patient), reader),
         "patient_name": patient,
-        "recipient_name": reader_of(build, people, patient) or patient,
+        "recipient_name": reader or patient,
         "clinic_name": build.tenant,
         "location_name": location,
         "number": Code(number),

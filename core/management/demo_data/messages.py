@@ -66,7 +66,15 @@ def build_messages(
     for _reply, happening in answers:
         writer.tell(happening)
     _read_bells(build, post.bells)
-    building.save(post.events, post.messages, post.logs, [reply for reply, _happening in answers], post.bells)
+    conversations = {reply.conversation_id: reply.conversation for reply, _happening in answers if reply.conversation}
+    building.save(
+        post.events,
+        post.messages,
+        post.logs,
+        list(conversations.values()),
+        [reply for reply, _happening in answers],
+        post.bells,
+    )
     _count_bells(build, post.bells)
     return post
 

@@ -13,7 +13,9 @@ from core.management.demo_data.names import FAMILY, FEMALE, FROM_ABROAD, MALE, P
 from core.models import Department, Guardian, Guardianship, Language, Location, Patient, Role, User
 from core.models.patient import Gender
 from integrations.sandbox.magic import Trick
-from notifications.models import NotificationPreference
+from notifications import consents
+from notifications.consent_states import ConsentStatus, Method, Purpose
+from notifications.models import ConsentRecord, NotificationPreference
 from notifications.states import Channel
 
 PATIENTS = 40
@@ -36,6 +38,7 @@ class People:
     guardians: list[Guardian] = field(default_factory=list)
     guardianships: list[Guardianship] = field(default_factory=list)
     preferences: dict[object, NotificationPreference] = field(default_factory=dict)
+    consents: list[ConsentRecord] = field(default_factory=list)
     # patient id → the first contact's relation, for minors
     speakers: dict[object, Guardianship] = field(default_factory=dict)
 
@@ -124,11 +127,15 @@ def build_people(build: Build) -> People:
         maker.family(size)
     maker.unverified_family()
     maker.adults()
+    maker.second_parents()
     _preferences(build, people)
     counter = build.counter("patient")
     counter.value = FIRST_MRN + PATIENTS - 1
     counter.save()
     building.save(people.guardians, people.patients, people.guardianships, list(people.preferences.values()))
+    for purpose in Purpose:
+        consents.text_in_force(build.tenant.pk, purpose)
+    building.save(people.consents)
     return people
 
 
@@ -161,6 +168,7 @@ class _Maker:
         self.child_ages = list(CHILD_AGES)
         self.adult_ages = list(ADULT_AGES)
         self.taken: set[str] = set()
+        self.seen_by = next(user for user in build.users.values() if user.role == Role.FRONT_DESK)
 
     def story_patient(self) -> None:
         """Adult, reads Arabic, likes WhatsApp, has an email and an account: the one a visitor books first."""
@@ -184,6 +192,42 @@ class _Maker:
         if is_first:
             own = self.patient(Pair(guardian.name_en, guardian.name_ar), Gender.FEMALE, age=self.adult_ages.pop(0))
             own.phone, own.email = guardian.phone, guardian.email
+
+    def second_parents(self) -> None:
+        """A father who leaves the messages to the mother, and one who must not be told."""
+        fathers = (
+            (Pair("Nasser Al-Dosari", "ناصر الدوسري"), {"receives_messages": False}),
+            (Pair("Turki Al-Anazi", "تركي العنزي"), {"blocked_reason": "Court order no. 1187"}),
+        )
+        first_contacts = list(dict.fromkeys(bond.guardian_id for bond in self.people.guardianships))
+        for position, (name, terms) in enumerate(fathers, start=1):
+            father = Guardian(
+                id=self.build.new_id(),
+                tenant=self.build.tenant,
+                name_en=name.en,
+                name_ar=name.ar,
+                # A prefix that nobody else of the demo has.
+                phone=f"+966573{self.build.plan.seed % 100:02d}{4100 + position}",
+                language=Language.ARABIC,
+                gender=Gender.MALE,
+                created_at=self.build.now - dt.timedelta(days=300),
+            )
+            self.people.guardians.append(father)
+            of_family = [b for b in self.people.guardianships if b.guardian_id == first_contacts[position]]
+            for bond in of_family:
+                self.people.guardianships.append(
+                    Guardianship(
+                        id=self.build.new_id(),
+                        tenant=self.build.tenant,
+                        patient=bond.patient,
+                        guardian=father,
+                        kind=Guardianship.Kind.FATHER,
+                        verified_at=bond.verified_at,
+                        verified_by=bond.verified_by,
+                        evidence=bond.evidence,
+                        **terms,
+                    )
+                )
 
     def unverified_family(self) -> None:
         """Nobody is told about this child until the front desk has seen the family card."""
@@ -244,6 +288,7 @@ class _Maker:
             phone=self.phone(),
             email=_email(name.en, FIRST_MRN + len(self.people.guardians)),
             language=Language.ENGLISH if len(self.people.guardians) == 3 else Language.ARABIC,
+            gender=gender,
             created_at=self.build.now - dt.timedelta(days=320),
         )
         self.people.guardians.append(guardian)
@@ -258,6 +303,8 @@ class _Maker:
             kind=Guardianship.Kind.MOTHER if mother else Guardianship.Kind.FATHER,
             is_primary=True,
             verified_at=verified_at,
+            verified_by=self.seen_by if verified_at is not None else None,
+            evidence="Family register, seen on paper" if verified_at is not None else "",
         )
         self.people.guardianships.append(bond)
         self.people.speakers[child.pk] = bond
@@ -287,6 +334,33 @@ def _email(name_en: str, number: int) -> str:
     return f"{first}.{last.replace('al-', '').replace('-', '').replace(' ', '')}{number % 100:02d}@mail.example"
 
 
+def _consents(build: Build, people: People, patient: Patient, *, wants_offers: bool) -> None:
+    """Signed when the file was opened: three in five want health awareness, some want offers, a few took it back."""
+    bond = people.speakers.get(patient.pk)
+    number = len(people.preferences)
+    said = [(Purpose.AWARENESS, number % 5 < 3), (Purpose.PROMOTION, wants_offers)]
+    rows = [
+        ConsentRecord(
+            id=build.new_id(),
+            tenant=build.tenant,
+            patient=patient,
+            guardian=bond.guardian if bond is not None else None,
+            purpose=purpose,
+            status=ConsentStatus.WITHDRAWN if number % 11 == 0 else ConsentStatus.GRANTED,
+            method=Method.PAPER,
+            text_version=f"{purpose.value} 1",
+            language=patient.language,
+            at=patient.created_at,
+            valid_until=consents.of_age_at(patient) if bond is not None else None,
+            created_at=patient.created_at,
+        )
+        for purpose, is_agreed in said
+        if is_agreed
+    ]
+    people.consents += rows
+    people.preferences[patient.pk].consents = consents.held_of(rows)
+
+
 def _preferences(build: Build, people: People) -> None:
     """One row each. Children follow their family: the first child's wishes hold for the siblings."""
     by_guardian: dict[object, str] = {}
@@ -300,9 +374,9 @@ def _preferences(build: Build, people: People) -> None:
             tenant=build.tenant,
             patient=patient,
             preferred_channel=channel,
-            marketing_enabled=build.chance(0.3),
             updated_at=patient.updated_at,
         )
+        _consents(build, people, patient, wants_offers=build.chance(0.3))
     wish = people.preferences
     wish[people.story.pk].preferred_channel = Channel.WHATSAPP
     for broken in people.patients[-2:]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from appointments.models import ReminderTiming
 from core.management.demo_data.build import Build
 from core.models import Location, TenantSettings
 
@@ -30,6 +31,9 @@ def build_rules(build: Build) -> None:
         ramadan_from=coming[0] if coming else None,
         ramadan_until=coming[1] if coming else None,
     )
+    # Who tries the demo out books a visit and looks at the phone: nothing rests here. Everywhere else it is three minutes.
+    ReminderTiming.objects.filter(tenant=build.tenant).delete()
+    ReminderTiming.objects.create(id=build.new_id(), tenant=build.tenant, undo_minutes=0)
 
 
 def _hours(place: Location, day: int, usual: list[str]) -> list[str] | None:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from core import tenant_settings
 from core.access import Can, require
 from core.models import TenantSettings
-from core.settings_forms import ClinicForm, QuietHoursForm, RamadanForm, RetentionForm, SettingsForm
+from core.settings_forms import ClinicForm, MovingForm, QuietHoursForm, RamadanForm, RetentionForm, SettingsForm
 from core.views.settings.pages import act, save
 from notifications.states import Category
 
@@ -18,10 +18,20 @@ from notifications.states import Category
 @require(Can.MANAGE_SETTINGS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def clinic(request: HttpRequest) -> HttpResponse:
-    form = ClinicForm(request.POST or None, initial=ClinicForm.initial_of(request.user.tenant))
-    if request.method == "POST" and save(request, form, tenant_settings.clinic_update) is not None:
-        return redirect("core:settings")
-    return render(request, "core/settings/clinic.html", {"form": form}, status=422 if form.errors else 200)
+    """Two forms: the clinic group itself, and what patients do by themselves."""
+    own = tenant_settings.of(request.user.tenant_id)
+    is_moving = request.POST.get("form") == "moving"
+    form = ClinicForm(None if is_moving else request.POST or None, initial=ClinicForm.initial_of(request.user.tenant))
+    moving = MovingForm(
+        request.POST if is_moving else None, initial=_initial(own, "patients_may_move", "move_notice_hours")
+    )
+    if request.method == "POST":
+        if is_moving and save(request, moving, tenant_settings.moving_set) is not None:
+            return redirect("core:settings_clinic")
+        if not is_moving and save(request, form, tenant_settings.clinic_update) is not None:
+            return redirect("core:settings")
+    status = 422 if form.errors or moving.errors else 200
+    return render(request, "core/settings/clinic.html", {"form": form, "moving": moving}, status=status)
 
 
 @require(Can.MANAGE_SETTINGS)

@@ -18,6 +18,7 @@ from core.access import Can, require
 from core.models import Department, Location, PatientTag, Role, Tenant
 from core.templatetags.agdar_ui import CHANNELS
 from core.views.settings.senders import is_reachable
+from finance import payment_reminders
 from integrations import credentials, sms_providers
 from notifications.states import Channel
 
@@ -128,10 +129,42 @@ def _messages(tenant: Tenant) -> Iterator[Item]:
         "" if own.quiet_from else _("No quiet hours: a message could wake a patient at night."),
     )
     yield Item(
+        reverse("core:settings_reminders"),
+        "bell",
+        _("Reminders"),
+        _("When patients are reminded, and how long a booking rests before it is told"),
+    )
+    yield Item(
         reverse("core:settings_classes"),
         "adjustments-horizontal",
         _("Classes of messages"),
         _("Service, awareness and promotion: consent and hours"),
+    )
+    yield Item(
+        reverse("core:settings_replies"),
+        "message-reply",
+        _("Replies and senders"),
+        _("Words of danger, and which senders patients can reply to"),
+    )
+    policy = payment_reminders.policy_of(tenant.pk)
+    yield Item(
+        reverse("finance:billing_settings"),
+        "receipt",
+        _("Payment reminders"),
+        ngettext(
+            "%(count)s reminder for an open invoice",
+            "%(count)s reminders for an open invoice",
+            len(policy.reminder_days),
+        )
+        % {"count": len(policy.reminder_days)}
+        if policy.is_on
+        else _("Open invoices are not reminded of"),
+    )
+    yield Item(
+        reverse("core:settings_consents"),
+        "shield-check",
+        _("Consents and how much is enough"),
+        _("The words patients agree to, caps a day, and the proof of opt-outs"),
     )
     yield Item(reverse("branding:settings"), "template", _("Look of emails"), _("Logo, colours and footer"))
     yield Item(

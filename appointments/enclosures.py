@@ -1,0 +1,88 @@
+"""What goes out with an email about a visit beside its words: the calendar entry, and no letterhead that names the place.
+
+Registered at start; see ``integrations/enclosures.py``. Two queries for a whole batch.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from appointments import calendar_file
+from appointments.calendar_file import Method
+from appointments.models import Appointment, Series
+from core import discretion
+from core.models import Location
+from integrations import enclosures
+from integrations.sms_providers import CalendarFile
+from notifications.models import Message, NotificationEvent
+from notifications.states import Channel
+
+# The news that change a calendar. A reminder changes nothing, so it brings no entry that would have to be answered.
+_WITH_ENTRY = frozenset(
+    {"appointment.booked", "appointment.confirmed", "appointment.rescheduled", "appointment.cancelled"}
+)
+Fields = dict[str, Any]
+
+
+def register() -> None:
+    enclosures.register(Appointment._meta.label_lower, of_visits)
+    enclosures.register(Series._meta.label_lower, of_series)
+
+
+def of_visits(messages: Sequence[Message]) -> Mapping[uuid.UUID, Mapping[str, Any]]:
+    emails = _emails(messages)
+    if not emails:
+        return {}
+    keys = _event_keys(emails)
+    rows = Appointment.objects.filter(pk__among=list({email.object_id for email in emails}))
+    visits = {row.pk: row for row in rows.select_related("tenant", "patient", "location", "series")}
+    found: dict[uuid.UUID, Fields] = {}
+    for email in emails:
+        visit = visits.get(email.object_id) if email.object_id is not None else None
+        if visit is None:
+            continue
+        fields = _plain_paper(visit.location)
+        if keys.get(email.event_id) in _WITH_ENTRY:
+            method = calendar_file.method_of(visit)
+            content = calendar_file.ics_for(visit, method, language=email.language, attendee=email.recipient)
+            fields["calendar"] = CalendarFile(method.value, content, calendar_file.FILE_NAME)
+        found[email.pk] = fields
+    return found
+
+
+def of_series(messages: Sequence[Message]) -> Mapping[uuid.UUID, Mapping[str, Any]]:
+    """Every email about a whole series brings the whole series. A clinic books few at once: three queries each."""
+    found: dict[uuid.UUID, Fields] = {}
+    for email in _emails(messages):
+        series = Series.objects.select_related("location").filter(pk=email.object_id).first()
+        if series is None:
+            continue
+        fields = _plain_paper(series.location)
+        visits = list(
+            series.visits.select_related("tenant", "patient", "location", "series").order_by("series_start", "pk")
+        )
+        if visits:
+            is_over = all(calendar_file.method_of(visit) is Method.CANCEL for visit in visits)
+            method = Method.CANCEL if is_over else Method.REQUEST
+            content = calendar_file.ics_for_series(
+                series, visits, method, language=email.language, attendee=email.recipient
+            )
+            fields["calendar"] = CalendarFile(method.value, content, calendar_file.FILE_NAME)
+        found[email.pk] = fields
+    return found
+
+
+def _emails(messages: Sequence[Message]) -> list[Message]:
+    return [message for message in messages if message.channel == Channel.EMAIL]
+
+
+def _plain_paper(location: Location) -> Fields:
+    """The letterhead has the clinic's name, logo and address, and so does what counts openings on its host."""
+    return {"letterhead": None} if discretion.is_discreet(location) else {}
+
+
+def _event_keys(emails: Sequence[Message]) -> dict[uuid.UUID | None, str]:
+    rows = NotificationEvent.objects.filter(pk__among=list({email.event_id for email in emails if email.event_id}))
+    return dict(rows.values_list("pk", "key"))

@@ -1,0 +1,269 @@
+"""One message instead of many: visits of one day at one place that are read on one phone.
+
+The message's event is about a ``FamilyNews`` row that names its visits. Its words are frozen when it is queued; when one
+of the visits changes before it leaves, the message is refused, and ``settle`` tells what still holds visit by visit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from appointments.models import Appointment, FamilyNews, FamilyVisit, Reminder
+from appointments.reminders.rules import EVENT_KEYS
+from appointments.states import AWAITED
+from core.contacts import Contact, recipients_for
+from core.models import Guardianship, Patient
+from notifications import events, gate
+from notifications.models import Message, NotificationEvent
+from notifications.states import NEVER_LEFT, NotificationType, Reason
+
+Kind = Reminder.Kind
+News = FamilyNews.Kind
+
+BOOKED_KEY, REMINDER_KEY = "appointment.booked_together", "appointment.reminder_together"
+# What is told together lies so close together; the earlier reminders tell of the whole day.
+_WHOLE_DAY = dt.timedelta(days=1)
+REACH = {Kind.EARLY: _WHOLE_DAY, Kind.DAY_BEFORE: _WHOLE_DAY, Kind.TWO_HOURS: dt.timedelta(hours=2)}
+TOLD_AS_BOOKED = AWAITED - {Appointment.Status.CONFIRMED}
+# A text longer than this is read by nobody; the next ones get a message of their own.
+MOST = 6
+_Place: TypeAlias = tuple[uuid.UUID, dt.date]
+
+
+@dataclass(slots=True)
+class Group:
+    """Reminders that go in one message, the first visit first; ``address`` is where it goes, empty: nowhere."""
+
+    address: str
+    reminders: list[Reminder]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How somebody gets the messages about a patient. Equal: they can be told in one."""
+
+    addresses: tuple[tuple[str, str], ...]
+    channel: str
+    language: str
+
+    @property
+    def address(self) -> str:
+        phone, email = self.addresses[0]
+        return phone or email
+
+
+def readings(
+    patients: Iterable[Patient], notification_type: NotificationType
+) -> dict[uuid.UUID, tuple[str, Reading | None]]:
+    """Patient id → the first address, and how it is read; None: not to be told together with others."""
+    people = {patient.pk: patient for patient in patients}
+    readers = recipients_for(people.values(), notification_type=notification_type)
+    preferences = gate.preferences_of(list(people.values()))
+    found: dict[uuid.UUID, tuple[str, Reading | None]] = {}
+    for patient_id in people:
+        known = readers[patient_id]
+        if isinstance(known, str) or not known:
+            found[patient_id] = ("", None)
+            continue
+        preference = preferences[patient_id]
+        first: Contact = known[0]
+        channel = str(preference.preferred_channel)
+        reading = Reading(
+            addresses=tuple((one.phone, one.email) for one in known),
+            channel=channel,
+            language=preference.preferred_language or first.language,
+        )
+        is_wished = preference.combine_family and preference.refusal(channel, notification_type) is None
+        found[patient_id] = (reading.address, reading if is_wished and reading.address else None)
+    return found
+
+
+def gather(ready: Sequence[Reminder], now: dt.datetime) -> list[Group]:
+    """Groups due reminders by who reads them; what is due a little later for the same reader comes along.
+
+    The rows that come along are locked and looked at like the others: same day, same place, the same kind.
+    """
+    if not ready:
+        return []
+    known = readings({row.appointment.patient for row in ready}, NotificationType.REMINDER)
+    more = _due_later(ready, known, now)
+    known |= readings(
+        {row.appointment.patient for row in more if row.appointment.patient_id not in known}, NotificationType.REMINDER
+    )
+    alone: list[Group] = []
+    by_reader: dict[tuple[str, _Place, Reading], list[Reminder]] = defaultdict(list)
+    for row in [*ready, *more]:
+        address, reading = known[row.appointment.patient_id]
+        if reading is None:
+            if row not in more:
+                alone.append(Group(address, [row]))
+            continue
+        by_reader[row.kind, _place(row.appointment), reading].append(row)
+    leading = {row.pk for row in ready}
+    groups = list(alone)
+    for (_kind, _where, reading), rows in by_reader.items():
+        groups.extend(Group(reading.address, part) for part in _parts(rows, leading))
+    return sorted(groups, key=lambda group: group.reminders[0].appointment.starts_at)
+
+
+def _parts(rows: list[Reminder], leading: set[uuid.UUID]) -> list[list[Reminder]]:
+    """Cut where the reach or the length of a message ends. A part that holds nothing that is due stays planned."""
+    rows.sort(key=lambda row: (row.appointment.starts_at, str(row.pk)))
+    parts: list[list[Reminder]] = []
+    for row in rows:
+        last = parts[-1] if parts else None
+        fits = (
+            last is not None
+            and len(last) < MOST
+            and row.appointment.starts_at - last[0].appointment.starts_at <= REACH[Kind(row.kind)]
+        )
+        if last is not None and fits:
+            last.append(row)
+        else:
+            parts.append([row])
+    return [part for part in parts if any(row.pk in leading for row in part)]
+
+
+def _place(appointment: Appointment) -> _Place:
+    return appointment.location_id, appointment.local_start.date()
+
+
+def _due_later(
+    ready: Sequence[Reminder], known: dict[uuid.UUID, tuple[str, Reading | None]], now: dt.datetime
+) -> list[Reminder]:
+    """The planned reminders of relatives' visits on the same days: who has the same phone or address."""
+    readings_there = [reading for _address, reading in known.values() if reading is not None]
+    if not readings_there:
+        return []
+    latest = max(row.appointment.starts_at for row in ready) + _WHOLE_DAY
+    rows = Reminder.objects.filter(
+        status=Reminder.Status.PLANNED,
+        due_at__gt=now,
+        # Nobody is told of tomorrow what is planned for next week.
+        due_at__lte=now + _WHOLE_DAY,
+        kind__in={row.kind for row in ready},
+        appointment__patient__in=relatives(readings_there),
+        appointment__starts_at__lte=latest,
+        appointment__status__in=AWAITED,
+        appointment__is_silent=False,
+    )
+    found = rows.select_for_update(skip_locked=True, no_key=True, of=("self",)).select_related(
+        "appointment__location", "appointment__patient__tenant"
+    )
+    return [row for row in found if row.version == row.appointment.version]
+
+
+def relatives(readings_there: Sequence[Reading]) -> list[uuid.UUID]:
+    """Everybody who is, or whose guardian is, at one of the addresses. Two queries."""
+    phones = {phone for one in readings_there for phone, _email in one.addresses if phone}
+    emails = {email for one in readings_there for phone, email in one.addresses if email and not phone}
+    own = Q(phone__in=phones) | Q(email__in=emails) if emails else Q(phone__in=phones)
+    guards = Q(guardian__phone__in=phones)
+    if emails:
+        guards |= Q(guardian__email__in=emails)
+    found = set(Patient.objects.filter(own, is_active=True).values_list("pk", flat=True))
+    found.update(Guardianship.objects.filter(guards).values_list("patient_id", flat=True))
+    return list(found)
+
+
+def tell(group: Group) -> NotificationEvent:
+    """Records the event of a group of reminders."""
+    visits = [row.appointment for row in group.reminders]
+    return record(FamilyNews.Kind(group.reminders[0].kind), visits)
+
+
+def record(kind: FamilyNews.Kind, visits: Sequence[Appointment]) -> NotificationEvent:
+    """The row that names the visits, and its event. The caller's transaction."""
+    tenant_id = visits[0].tenant_id
+    news = FamilyNews.objects.create(tenant_id=tenant_id, kind=kind)
+    FamilyVisit.objects.bulk_create(
+        FamilyVisit(tenant_id=tenant_id, news=news, appointment=visit, version=visit.version) for visit in visits
+    )
+    return events.record(_key(kind), tenant_id=tenant_id, dedupe=str(news.pk), obj=news)
+
+
+def _key(kind: str) -> str:
+    return BOOKED_KEY if kind == News.BOOKED else REMINDER_KEY
+
+
+def settle(now: dt.datetime) -> int:
+    """What of combined news was refused because one visit changed is told again, visit by visit; returns how many.
+
+    The open tenant's. Safe to run twice at once.
+    """
+    told = 0
+    for news_id in list(FamilyNews.objects.filter(settled_at=None).order_by("created_at").values_list("pk", flat=True)):
+        with transaction.atomic():
+            rows = FamilyNews.objects.filter(pk=news_id, settled_at=None)
+            news = rows.select_for_update(skip_locked=True, no_key=True).first()
+            if news is not None:
+                told += _settle(news, now)
+    return told
+
+
+def _settle(news: FamilyNews, now: dt.datetime) -> int:
+    event = NotificationEvent.objects.filter(object_id=news.pk, key=_key(news.kind)).first()
+    if event is None or event.processed_at is None:
+        return 0
+    messages = list(Message.objects.filter(event=event).values_list("status", "reason"))
+    left = [status for status, _reason in messages if status not in NEVER_LEFT]
+    overtaken = [reason for _status, reason in messages if reason in (Reason.STALE_VERSION, Reason.STATUS_NOT_ELIGIBLE)]
+    told = 0
+    if not left and overtaken:
+        told = _tell_again(news)
+    elif any(status in ("QUEUED", "SENDING") for status in left):
+        return 0
+    news.settled_at = now
+    news.save(update_fields=["settled_at"])
+    return told
+
+
+def _tell_again(news: FamilyNews) -> int:
+    """Each visit that still is as it was told gets a message of its own."""
+    key = "appointment.booked" if news.kind == News.BOOKED else EVENT_KEYS[Kind(news.kind)]
+    rows = news.visits.select_related("appointment").order_by("appointment__starts_at")
+    still = [row for row in rows if holds(news, row)]
+    for row in still:
+        events.record(
+            key,
+            tenant_id=news.tenant_id,
+            dedupe=f"{row.appointment_id}:{row.version}:{news.kind}:{news.pk}",
+            obj=row.appointment,
+            version=row.version,
+            payload=_until(news, row),
+        )
+    return len(still)
+
+
+def _until(news: FamilyNews, row: FamilyVisit) -> dict[str, str]:
+    reminder = Reminder.objects.filter(appointment=row.appointment_id, version=row.version, kind=news.kind).first()
+    return {"until": reminder.expires_at.isoformat()} if reminder is not None else {}
+
+
+def companions(appointment: Appointment) -> list[Appointment]:
+    """The other visits that the reader of this one was told of in the same message, and that still are as they were told."""
+    told = FamilyNews.objects.filter(visits__appointment=appointment, visits__version=appointment.version)
+    rows = FamilyVisit.objects.filter(news__in=told).exclude(appointment=appointment)
+    found: dict[uuid.UUID, Appointment] = {}
+    for row in rows.select_related("news", "appointment__patient__tenant", "appointment__location"):
+        if row.version == row.appointment.version and row.appointment.status in AWAITED:
+            found[row.appointment_id] = row.appointment
+    return sorted(
+        (visit for visit in found.values() if visit.starts_at > timezone.now()), key=lambda one: one.starts_at
+    )
+
+
+def holds(news: FamilyNews, row: FamilyVisit) -> bool:
+    """The visit is as it was told, and still to come. Who has confirmed is told that, not that it was booked."""
+    visit = row.appointment
+    states = TOLD_AS_BOOKED if news.kind == News.BOOKED else AWAITED
+    return visit.version == row.version and visit.status in states and visit.starts_at > timezone.now()
