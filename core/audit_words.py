@@ -79,14 +79,11 @@ ACTIONS: dict[str, Promise] = {
     "location.updated": _("Location changed"),
     "department.created": _("Department created"),
     "department.updated": _("Department changed"),
-<<<<<<< HEAD
     "tag.created": _("Tag created"),
     "tag.updated": _("Tag changed"),
     "tag.deleted": _("Tag deleted"),
-=======
     "reminder_rule.set": _("Rule for reminders set"),
     "reminder_timing.set": _("Timing of reminders set"),
->>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
     "class_rule.set": _("Rule of a message class set"),
     "reply_rules.set": _("Rules for replies set"),
     "sender_capability.set": _("Abilities of a sender set"),
@@ -100,9 +97,7 @@ ACTIONS: dict[str, Promise] = {
     # patients
     "patient.created": _("Patient file opened"),
     "patient.updated": _("Patient file changed"),
-<<<<<<< HEAD
     "patient.tagged": _("Tags of a patient changed"),
-=======
     "legal_hold.placed": _("Legal hold placed"),
     "legal_hold.lifted": _("Legal hold lifted"),
     "rights_request.opened": _("Request about data made"),
@@ -120,7 +115,6 @@ ACTIONS: dict[str, Promise] = {
     "patient.unrestricted": _("Restriction of a patient file lifted"),
     "patient.merged": _("Two patient files merged"),
     "patient.number_wrong": _("Number reported as somebody else's"),
->>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
     "guardian.added": _("Guardian added"),
     "guardian.updated": _("Guardian changed"),
     "guardian.verified": _("Guardian verified"),
@@ -205,21 +199,14 @@ GROUPS: list[tuple[Promise, tuple[str, ...]]] = [
     (
         _("Clinic settings"),
         (
-<<<<<<< HEAD
+            "billing_policy.",
             "clinic.",
             "location.",
             "department.",
             "tag.",
             "class_rule.",
-=======
-            "billing_policy.",
-            "clinic.",
-            "location.",
-            "department.",
-            "class_rule.",
             "reminder_rule.",
             "reminder_timing.",
->>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
             "brand.",
             "provider.",
             "provider_account.",

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-<<<<<<< HEAD
-from core.views import tags
-=======
 from appointments.views import reminder_rules
->>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
+from core.views import tags
 from core.views.settings import clinic, overview, places, senders, users
 from notifications.views import consent_settings, message_classes, reply_rules
 

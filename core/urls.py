@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-<<<<<<< HEAD
-from core.views import account, account_factor, account_page, account_password, audit, language, patients, tags
-=======
 from core.views import (
     account,
     account_factor,
@@ -19,8 +16,8 @@ from core.views import (
     patient_silence,
     patients,
     rights,
+    tags,
 )
->>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
 from core.views.home import home
 from core.views.own_messages import own_messages
 
@@ -52,11 +49,7 @@ urlpatterns = [
         patients.patient_address_lift,
         name="patient_address_lift",
     ),
-<<<<<<< HEAD
     path("patients/<uuid:pk>/tags/", tags.patient_tags, name="patient_tags"),
-    path("patients/<uuid:pk>/guardians/create/", patients.guardian_create, name="guardian_create"),
-    path("guardians/<uuid:pk>/<slug:verb>/", patients.guardian_action, name="guardian_action"),
-=======
     path("patients/twins/", patient_merge.patient_twins, name="patient_twins"),
     path("patients/<uuid:pk>/merge/", patient_merge.patient_merge, name="patient_merge"),
     path("patients/<uuid:pk>/restriction/", patient_silence.patient_restriction, name="patient_restriction"),
@@ -64,7 +57,6 @@ urlpatterns = [
     path("patients/<uuid:pk>/guardians/create/", guardians.guardian_create, name="guardian_create"),
     path("guardians/<uuid:pk>/edit/", guardians.guardian_update, name="guardian_update"),
     path("guardians/<uuid:pk>/<slug:verb>/", guardians.guardian_action, name="guardian_action"),
->>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
     path("subfiles/<uuid:pk>/consent/", patients.consent_verify, name="consent_verify"),
     path("my-messages/", own_messages, name="own_messages"),
     path("rights/", rights.rights_list, name="rights_list"),

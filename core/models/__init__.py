@@ -42,17 +42,14 @@ __all__ = [
     "Look",
     "NumberSequence",
     "Patient",
-<<<<<<< HEAD
     "PatientTag",
     "PatientTagging",
-=======
     "PortalCode",
     "PortalRequest",
     "PortalSession",
     "RightsKind",
     "RightsRequest",
     "RightsState",
->>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
     "Role",
     "Session",
     "SubFile",

@@ -81,13 +81,8 @@ def test_another_clinic_groups_rows_do_not_exist(clinic: Clinic, other_clinic: C
 @pytest.mark.parametrize(
     ("page", "most"),
     [
-<<<<<<< HEAD
         ("settings", 7),
-        ("settings_clinic", 1),
-=======
-        ("settings", 6),
         ("settings_clinic", 2),
->>>>>>> 0d852d106642660266e2016fb9866d8e843d7f25
         ("settings_hours", 2),
         ("settings_retention", 2),
         ("settings_locations", 2),
