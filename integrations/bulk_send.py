@@ -180,7 +180,7 @@ class Job:
                 except rendering.TemplateError:
                     failed.append(one)
                     continue
-                row["reason"] = one.refusal or refusal or self._whatsapp(row, template, one, patient)
+                row["reason"] = one.refusal or refusal or self._whatsapp(row, template, one, patient, contact)
                 yield row
 
     def _write(
@@ -238,7 +238,12 @@ class Job:
         return (self.templates[channel].pk, language) in self._approved
 
     def _whatsapp(
-        self, row: Mapping[str, Any], template: MessageTemplate, one: Recipient, patient: Patient
+        self,
+        row: Mapping[str, Any],
+        template: MessageTemplate,
+        one: Recipient,
+        patient: Patient,
+        contact: Contact | None,
     ) -> Reason | None:
         """Why WhatsApp would not take it. What it takes it as is kept for when the row is written."""
         if template.channel != Channel.WHATSAPP or self._approved is None:
@@ -248,12 +253,15 @@ class Job:
         if approval is None:
             return Reason.WHATSAPP_UNAPPROVED
         names = self._texts(template, language)[1].names
+        wishes = _wishes(contact)
         self._contents[row["id"]] = {
             "id": ordered_uuid(),
             "tenant_id": self.tenant.pk,
             "message_id": row["id"],
             "content_sid": approval.content_sid,
-            "variables": whatsapp_approval.variables([self._value(name, one, patient, language) for name in names]),
+            "variables": whatsapp_approval.variables(
+                [self._value(name, one, patient, language, wishes) for name in names]
+            ),
         }
         return None
 
@@ -271,7 +279,8 @@ class Job:
         own_language = preference.preferred_language or patient.language
         language = own_language if guardian is None else guardian.language
         subject, body = self._texts(template, language)
-        text = self._fill(body, one, patient, language)
+        wishes = _wishes(contact)
+        text = self._fill(body, one, patient, language, wishes)
         row = self._blank(template, now) | {
             "id": key,
             "conversation_id": key,
@@ -279,7 +288,7 @@ class Job:
             "guardian_id": guardian.id if guardian is not None else None,
             "recipient": gate.address_of(contact, template.channel) if contact is not None else "",
             "language": language,
-            "subject": self._fill(subject, one, patient, language)[:300],
+            "subject": self._fill(subject, one, patient, language, wishes)[:300],
             "body": text,
             "segments": segments.count(text).parts if template.channel == Channel.SMS else 0,
             "dedupe_key": f"bulk:{self.key}:{patient.id}",
@@ -323,10 +332,17 @@ class Job:
             self._compiled[key] = template.texts(language)
         return self._compiled[key]
 
-    def _fill(self, text: rendering.Compiled, one: Recipient, patient: Patient, language: str) -> str:
-        return text.fill({name: self._value(name, one, patient, language) for name in text.names})
+    def _fill(
+        self, text: rendering.Compiled, one: Recipient, patient: Patient, language: str, wishes: Contact | None
+    ) -> str:
+        return text.fill({name: self._value(name, one, patient, language, wishes) for name in text.names})
 
-    def _value(self, name: str, one: Recipient, patient: Patient, language: str) -> str:
+    def _value(self, name: str, one: Recipient, patient: Patient, language: str, wishes: Contact | None) -> str:
+        """``wishes``: the reader, where they read other digits or another calendar than most."""
+        if wishes is not None:
+            values = {"patient_name": patient, **self.context, **one.values}
+            suited = rendering.for_reader({name: values.get(name)}, wishes)
+            return rendering.fill_value(name, suited[name], language)
         if name in one.values:
             return rendering.fill_value(name, one.values[name], language)
         if name == "patient_name" and name not in self.context:
@@ -349,3 +365,8 @@ class Job:
             outbox.refuse_other_content(known, Message(**{name: row[name] for name in outbox.CONTENT}))
             counts["refused" if known.reason else "queued"] += 1
         return fresh
+
+
+def _wishes(contact: Contact | None) -> Contact | None:
+    """The reader, if they read other digits or another calendar. Most do not: then a value is made once for all."""
+    return contact if contact is not None and (contact.numerals == "arab" or contact.show_hijri) else None

@@ -23,7 +23,17 @@ from core.models import Patient, User
 from core.tenancy import current_tenant_id, tenant_scope
 from integrations import bulk_send, outbox, sync, trial_send, whatsapp
 from integrations.outbox import Origin
-from notifications import address, analytics, capabilities, gate, languages, lifecycle, registry, rendering, undeliverable
+from notifications import (
+    address,
+    analytics,
+    capabilities,
+    gate,
+    languages,
+    lifecycle,
+    registry,
+    rendering,
+    undeliverable,
+)
 from notifications.models import Message, MessageTemplate, NotificationPreference
 from notifications.models.template import TemplateWords
 from notifications.selectors import tenant_of_message

@@ -19,6 +19,7 @@ from integrations.messaging_service import MessagingService
 from integrations.outbox import MessageConflict
 from notifications import lifecycle
 from notifications.models import Message, MessageLog, MessageTemplate, NotificationPreference
+from notifications.rendering import LocalDate
 from notifications.states import USEFUL_FOR, Lane, Reason, Status
 from notifications.suppression import suppress
 from tests import factories
@@ -211,3 +212,35 @@ def test_the_same_send_twice_at_once_still_sends_each_one(clinic: Clinic, templa
     with tenant_scope(clinic.tenant.pk):
         assert Message.objects.filter(status=Status.QUEUED).count() == 30
         assert MessageLog.objects.count() == 60
+
+
+def test_each_reader_gets_their_own_digits_and_calendar(clinic: Clinic) -> None:
+    plain, wishing = (
+        factories.PatientFactory(tenant=clinic.tenant, language="ar", numerals=numerals, show_hijri=numerals == "arab")
+        for numerals in ("latn", "arab")
+    )
+    job = bulk_send.Job(
+        clinic.tenant.pk,
+        {
+            "SMS": MessageTemplate(
+                tenant=clinic.tenant,
+                code="",
+                channel="SMS",
+                notification_type="GENERAL",
+                body_en="{date}",
+                body_ar="{date}",
+                variables=["date"],
+            )
+        },
+        channel="SMS",
+        context={"date": LocalDate(dt.date(2026, 11, 29))},
+        sent_by_id=None,
+        key="wishes",
+    )
+    rows, failed = job.rows([bulk_send.Recipient(one.pk) for one in (plain, wishing)], timezone.now())
+    bodies = {row["patient_id"]: row["body"] for row in rows}
+    assert not failed
+    assert "29" in bodies[plain.pk]
+    assert "٢٩" in bodies[wishing.pk]
+    assert "هـ" in bodies[wishing.pk]
+    assert "هـ" not in bodies[plain.pk]
