@@ -37,6 +37,7 @@ def visits(
     department_id: uuid.UUID | None = None,
     statuses: Collection[str] = (),
     language: str = "",
+    tag_id: uuid.UUID | None = None,
 ) -> Iterator[Person]:
     """The patients with a visit that begins in [starts, ends), in the order of their visits. The tenant scope is open."""
     rows = Appointment.objects.filter(starts_at__gte=starts, starts_at__lt=ends, status__in=statuses or AWAITED)
@@ -45,6 +46,8 @@ def visits(
             rows = rows.filter(**{name: wanted})
     if language:
         rows = rows.filter(patient__language=language)
+    if tag_id is not None:
+        rows = rows.filter(patient__taggings__tag=tag_id)
     rows = rows.filter(patient__is_active=True, patient__deceased_at=None, patient__merged_into=None)
     seen: set[uuid.UUID] = set()
     now = timezone.now()

@@ -6,24 +6,30 @@ no signals, no validation; ``auto_now`` fields are filled. Must never import any
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any
 
 from django.db import connection, models
 from django.utils import timezone
+from psycopg.types.json import set_json_dumps
 
 
-def insert_rows(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_rows(model: type[models.Model], rows: Iterable[Mapping[str, Any]]) -> None:
     """Inserts rows given as attname → value, all with the same names; see ``blank_row`` for the ones left out.
 
-    Raises IntegrityError as one INSERT would, and then inserts none.
+    On PostgreSQL the rows go out as they come: a generator makes the next ones while the database writes the first. It may
+    ask the database nothing meanwhile. Raises IntegrityError as one INSERT would, and then inserts none.
     """
-    if not rows:
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
         return
-    fields = [_field(model, name) for name in rows[0]]
+    rows = itertools.chain([first], rows)
+    fields = [_field(model, name) for name in first]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     table = model._meta.db_table
     if connection.vendor != "postgresql":
@@ -35,20 +41,17 @@ def insert_rows(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) ->
             )
         return
     values = itemgetter(*(field.attname for field in fields))
-    as_json = [place for place, field in enumerate(fields) if isinstance(field, models.JSONField)]
     with (
         connection.cursor() as cursor,
         # Django wraps the errors of execute() only.
         connection.wrap_database_errors,
-        cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as copy,  # names of ours only
+        # Binary: a third of the time of text for keys and times, on both sides.
+        cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN (FORMAT BINARY)') as copy,  # names of ours only
     ):
+        set_json_dumps(_as_json, copy.cursor)
+        copy.set_types([_plain_type(field) for field in fields])
         for row in rows:
-            line = values(row)
-            if as_json:
-                line = list(line)
-                for place in as_json:
-                    line[place] = _as_json(line[place])
-            copy.write_row(line)
+            copy.write_row(values(row))
 
 
 def tell_planner(*tables: type[models.Model]) -> None:
@@ -105,9 +108,7 @@ def update_rows(model: type[models.Model], rows: Sequence[Mapping[str, Any]], co
         )
 
 
-def _as_json(value: Any) -> str | None:
-    if value is None:
-        return None
+def _as_json(value: Any) -> str:
     # Most are empty, and there are two in every message.
     return _encode(value) if value or type(value) not in _EMPTY else _EMPTY[type(value)]
 
@@ -136,3 +137,9 @@ def _loose_type(field: models.Field[Any, Any]) -> str:
     """Text without its length: varchar(n) would cut what is too long instead of refusing it."""
     kind = str(field.cast_db_type(connection))
     return "text" if kind.startswith("varchar") else kind
+
+
+@cache
+def _plain_type(field: models.Field[Any, Any]) -> str:
+    """The column's type without its length."""
+    return str(field.cast_db_type(connection)).partition("(")[0]

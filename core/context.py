@@ -189,6 +189,18 @@ class Shell:
     def nav(self) -> list[NavGroup]:
         return [NavGroup(label, [self._item(entry) for entry in entries]) for label, entries in self._entries()]
 
+    @property
+    def nav_key(self) -> str:
+        """What the side bar's entries depend on, beside the language."""
+        user = self.user
+        who = f"{user.role}.{user.tenant_id is not None}.{user.is_staff}" if user is not None else ""
+        return f"{who}.{self.is_sandbox}.{self._route}"
+
+    @cached_property
+    def _route(self) -> str:
+        match = getattr(self._request, "resolver_match", None)
+        return match.view_name if match else ""
+
     def _entries(self) -> Iterator[tuple[Promise, tuple[Entry, ...]]]:
         user = self.user
         if user is None:
@@ -200,8 +212,7 @@ class Shell:
             yield _("Tools"), tools
 
     def _item(self, entry: Entry) -> NavItem:
-        match = getattr(self._request, "resolver_match", None)
-        route = match.view_name if match else ""
+        route = self._route
         current = "page" if route == entry.route else "true" if route.startswith(entry.pages) and entry.pages else ""
         return NavItem(reverse(entry.route), entry.icon, entry.label, current)
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from core import audit
 from core.access import Can
 from core.errors import DomainError
-from core.models import Guardianship, Patient, SubFile, User
+from core.models import Guardianship, Patient, PatientTagging, SubFile, User
 from core.permissions import demand
 
 Step = Callable[[Patient, Patient], None]
@@ -110,6 +110,7 @@ def register() -> None:
     register_step("file", _merge_file, covers=["core.Patient"])
     register_step("guardianships", _merge_guardianships, covers=["core.Guardianship"])
     register_step("subfiles", _merge_subfiles, covers=["core.SubFile"])
+    register_step("tags", _merge_tags, covers=["core.PatientTagging"])
     # Who looked at which file is never rewritten.
     register_step("looks", _leave, covers=["core.Look"])
 
@@ -173,3 +174,11 @@ def _merge_subfiles(survivor: Patient, merged: Patient) -> None:
         else:
             row.consents.update(subfile=twin)
             row.delete()
+
+
+def _merge_tags(survivor: Patient, merged: Patient) -> None:
+    """The survivor has the tags of both."""
+    kept = set(PatientTagging.objects.filter(patient=survivor).values_list("tag_id", flat=True))
+    rows = PatientTagging.objects.filter(patient=merged)
+    rows.exclude(tag__in=kept).update(patient=survivor)
+    rows.delete()

@@ -40,7 +40,7 @@ class SettingsForm(forms.Form):
         self.add_error(name if name in self.fields else None, str(error))
 
 
-def _name_fields() -> tuple[forms.CharField, forms.CharField]:
+def name_fields() -> tuple[forms.CharField, forms.CharField]:
     return (
         forms.CharField(
             label=_("Name in English"), max_length=200, required=False, widget=forms.TextInput(attrs=_ENGLISH)
@@ -63,7 +63,7 @@ def _days_field(label: Any, name: str, **kwargs: Any) -> forms.IntegerField:
 
 
 class ClinicForm(SettingsForm):
-    name_en, name_ar = _name_fields()
+    name_en, name_ar = name_fields()
     default_language = forms.ChoiceField(
         label=_("Language of new patients"),
         choices=Language.choices,
@@ -172,7 +172,7 @@ class DayRow:
 class LocationForm(SettingsForm):
     """A location with its clock, its hours and its senders. A day without times is one on which it is closed."""
 
-    name_en, name_ar = _name_fields()
+    name_en, name_ar = name_fields()
     address_en = forms.CharField(
         label=_("Address in English"), max_length=300, required=False, widget=forms.TextInput(attrs=_ENGLISH)
     )
@@ -297,7 +297,7 @@ class DepartmentForm(SettingsForm):
         help_text=_("Short, such as DENT. It stands on file numbers."),
         widget=forms.TextInput(attrs=_LTR),
     )
-    name_en, name_ar = _name_fields()
+    name_en, name_ar = name_fields()
 
     @staticmethod
     def initial_of(department: Department) -> dict[str, Any]:
@@ -315,7 +315,7 @@ class StaffForm(SettingsForm):
         "last_admin": "role",
         "role_unknown": "role",
     }
-    name_en, name_ar = _name_fields()
+    name_en, name_ar = name_fields()
     title_en = forms.CharField(
         label=_("Title in English"), max_length=40, required=False, widget=forms.TextInput(attrs=_ENGLISH)
     )

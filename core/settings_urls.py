@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from appointments.views import reminder_rules
+from core.views import tags
 from core.views.settings import clinic, overview, places, senders, users
 from notifications.views import consent_settings, message_classes, reply_rules
 
@@ -27,6 +28,9 @@ urlpatterns = [
     path("departments/", places.departments, name="settings_departments"),
     path("departments/<uuid:pk>/", places.department_update, name="settings_department"),
     path("departments/<uuid:pk>/<slug:verb>/", places.department_action, name="settings_department_action"),
+    path("tags/", tags.tag_list, name="settings_tags"),
+    path("tags/<uuid:pk>/", tags.tag_update, name="settings_tag"),
+    path("tags/<uuid:pk>/delete/", tags.tag_delete, name="settings_tag_delete"),
     path("senders/", senders.senders, name="settings_senders"),
     path("senders/test/", senders.trial_send, name="settings_trial_send"),
     path("senders/tests/<uuid:pk>/", senders.trial, name="settings_trial"),

@@ -19,6 +19,7 @@ from core.models import (
     Guardianship,
     Look,
     Patient,
+    PatientTagging,
     PortalSession,
     RightsRequest,
     SubFile,
@@ -63,6 +64,11 @@ def _guardians(copy: Copy) -> Iterator[Row]:
 def _subfiles(copy: Copy) -> Iterator[Row]:
     for row in SubFile.objects.filter(patient=copy.patient).select_related("department").order_by("opened_at"):
         yield {"number": row.number, "department": row.department.name_in(copy.language), "opened": row.opened_at}
+
+
+def _tags(copy: Copy) -> Iterator[Row]:
+    for row in PatientTagging.objects.filter(patient=copy.patient).select_related("tag").order_by("created_at", "pk"):
+        yield {"tag": row.tag.name_in(copy.language), "since": row.created_at}
 
 
 def _treatment_consents(copy: Copy) -> Iterator[Row]:
@@ -112,6 +118,7 @@ def _erase(patient: Patient) -> int:
     """Contact details, copies and sessions. Guardians go with their last patient; the file itself is a medical record."""
     erased = delete_files(SubjectExport.objects.filter(patient=patient))
     erased += PortalSession.objects.filter(patient=patient).delete()[0]
+    erased += PatientTagging.objects.filter(patient=patient).delete()[0]
     with transaction.atomic():
         locked = Patient.objects.select_for_update().get(pk=patient.pk)
         for row in Guardianship.objects.filter(patient=locked).select_related("guardian"):
@@ -167,6 +174,13 @@ _SECTIONS = (
         {"number": _("Number"), "department": _("Department"), "opened": _("Opened")},
         _subfiles,
         ("core.SubFile",),
+    ),
+    Section(
+        "tags",
+        _("Tags the clinic has put on your file"),
+        {"tag": _("Tag"), "since": _("Since")},
+        _tags,
+        ("core.PatientTagging",),
     ),
     Section(
         "treatment_consents",

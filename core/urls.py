@@ -16,6 +16,7 @@ from core.views import (
     patient_silence,
     patients,
     rights,
+    tags,
 )
 from core.views.home import home
 from core.views.own_messages import own_messages
@@ -48,6 +49,7 @@ urlpatterns = [
         patients.patient_address_lift,
         name="patient_address_lift",
     ),
+    path("patients/<uuid:pk>/tags/", tags.patient_tags, name="patient_tags"),
     path("patients/twins/", patient_merge.patient_twins, name="patient_twins"),
     path("patients/<uuid:pk>/merge/", patient_merge.patient_merge, name="patient_merge"),
     path("patients/<uuid:pk>/restriction/", patient_silence.patient_restriction, name="patient_restriction"),

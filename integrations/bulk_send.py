@@ -11,7 +11,7 @@ import datetime as dt
 import itertools
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from core.bulk import blank_row, insert_rows, tell_planner
 from core.contacts import CONTACT_FIELDS, Contact
-from core.ids import ordered_uuid
+from core.ids import ordered_uuid, ordered_uuids
 from core.models import Patient, Tenant, User
 from core.tenancy import tenant_scope
 from integrations import outbox, whatsapp
@@ -136,57 +136,87 @@ class Job:
 
     def rows(self, people: Sequence[Recipient], now: dt.datetime) -> tuple[list[dict[str, Any]], list[Recipient]]:
         """The rows that would be written, each with its refusal under ``reason``; and those nothing can be rendered for."""
+        failed: list[Recipient] = []
+        return list(self._rendered(people, now, failed)), failed
+
+    def _rendered(
+        self, people: Sequence[Recipient], now: dt.datetime, failed: list[Recipient]
+    ) -> Iterator[dict[str, Any]]:
+        """All questions are asked of the database before the first row comes: from then on it may be busy with them."""
         wanted = {one.patient_id: one for one in people}
         patients = list(Patient.objects.filter(pk__among=wanted).only(*CONTACT_FIELDS).order_by())
         for patient in patients:
             patient.tenant = self.tenant
-        messages: list[dict[str, Any]] = []
         self._contents.clear()
         # Nobody's id gets no message.
-        failed = [wanted[pk] for pk in wanted.keys() - {patient.id for patient in patients}]
+        failed += [wanted[pk] for pk in wanted.keys() - {patient.id for patient in patients}]
         preferences = gate.preferences_of(patients)
-        for channel, theirs in self._by_channel(patients, preferences).items():
-            template = self.templates[channel]
-            answers = gate.refusals_for_patients(
-                theirs, preferences, channel=channel, notification_type=template.notification_type
+        groups = self._by_channel(patients, preferences)
+        answers = {
+            channel: gate.refusals_for_patients(
+                theirs, preferences, channel=channel, notification_type=self.templates[channel].notification_type
             )
+            for channel, theirs in groups.items()
+        }
+        keys = iter(ordered_uuids(len(patients)))
+        return self._render(groups, answers, wanted, now, keys, failed)
+
+    def _render(
+        self,
+        groups: Mapping[str, Sequence[Patient]],
+        answers: Mapping[str, Mapping[uuid.UUID, tuple[Contact | None, NotificationPreference, Reason | None]]],
+        wanted: Mapping[uuid.UUID, Recipient],
+        now: dt.datetime,
+        keys: Iterator[uuid.UUID],
+        failed: list[Recipient],
+    ) -> Iterator[dict[str, Any]]:
+        for channel, theirs in groups.items():
+            template = self.templates[channel]
             for patient in theirs:
-                contact, preference, refusal = answers[patient.id]
+                contact, preference, refusal = answers[channel][patient.id]
                 one = wanted[patient.id]
                 try:
-                    row = self._row(one, patient, template, contact, preference, now)
+                    row = self._row(next(keys), one, patient, template, contact, preference, now)
                 except rendering.TemplateError:
                     failed.append(one)
                     continue
                 row["reason"] = one.refusal or refusal or self._whatsapp(row, template, one, patient)
-                messages.append(row)
-        return messages, failed
+                yield row
 
     def _write(
         self, people: Sequence[Recipient], inside: Callable[[], None] | None, *, may_be_there: bool
     ) -> Counter[str]:
         now = timezone.now()
-        messages, failed = self.rows(people, now)
+        failed: list[Recipient] = []
+        counts: Counter[str] = Counter()
+        rows: Iterable[dict[str, Any]] = self._rendered(people, now, failed)
+        if may_be_there:
+            rows = self._without_those_there(list(rows), counts)
+        written: list[dict[str, Any]] = []
+        insert_rows(Message, self._begun(rows, now, written, counts))
+        insert_rows(MessageLog, lifecycle.first_logs(written, now))
         # Twice in the list is one message, and is not told of.
-        counts: Counter[str] = Counter(failed=len(failed))
-        logs: list[dict[str, Any]] = []
-        fresh = self._without_those_there(messages, counts) if may_be_there else messages
-        for row in fresh:
-            refusal = row["reason"]
-            fields, its_logs = lifecycle.first_state(
-                row["id"], self.tenant.pk, refusal=refusal, actor_id=row["sent_by_id"], now=now
-            )
-            row.update(fields)
-            logs += its_logs
-            counts["queued" if refusal is None else "refused"] += 1
-        insert_rows(Message, fresh)
-        insert_rows(MessageLog, logs)
-        contents = [self._contents[row["id"]] for row in fresh if not row["reason"] and row["id"] in self._contents]
+        counts["failed"] += len(failed)
+        contents = [self._contents[row["id"]] for row in written if not row["reason"] and row["id"] in self._contents]
         insert_rows(WhatsAppContent, contents)
         if inside is not None:
             inside()
         outbox.ring_on_commit(self.lane)
         return counts
+
+    def _begun(
+        self, rows: Iterable[dict[str, Any]], now: dt.datetime, written: list[dict[str, Any]], counts: Counter[str]
+    ) -> Iterator[dict[str, Any]]:
+        """Each row with its first state, noted and counted as it goes by."""
+        states: dict[Reason | None, dict[str, Any]] = {}
+        for row in rows:
+            refusal = row["reason"]
+            if refusal not in states:
+                states[refusal] = lifecycle.first_fields(refusal, now)
+            row.update(states[refusal])
+            counts["queued" if refusal is None else "refused"] += 1
+            written.append(row)
+            yield row
 
     def _by_channel(
         self, patients: Sequence[Patient], preferences: Mapping[uuid.UUID, NotificationPreference]
@@ -229,6 +259,7 @@ class Job:
 
     def _row(
         self,
+        key: uuid.UUID,
         one: Recipient,
         patient: Patient,
         template: MessageTemplate,
@@ -241,7 +272,6 @@ class Job:
         language = own_language if guardian is None else guardian.language
         subject, body = self._texts(template, language)
         text = self._fill(body, one, patient, language)
-        key = ordered_uuid()
         row = self._blank(template, now) | {
             "id": key,
             "conversation_id": key,

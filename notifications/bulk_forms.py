@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import DomainError
 from core.models import Department, Language, Location, Role, User
 from core.roster_forms import DayField, WallClockField
+from core.tags import all_tags
 from notifications.bulk_states import MessageClass
 from notifications.models import MessageTemplate
 from notifications.states import Channel
@@ -30,6 +31,7 @@ CLASS_HELP = {
 
 _FIELD_OF = {
     "promotion_by_treatment": "department",
+    "promotion_by_tag": "tag",
     "template_unusable": "template",
     "own_whatsapp": "channel",
     "window_half": "sends_until",
@@ -98,6 +100,7 @@ class AudienceForm(BulkForm):
     language = forms.ChoiceField(
         label=_("Language of the patient"), required=False, choices=[("", _("All languages")), *Language.choices]
     )
+    tag: Any = forms.ModelChoiceField(queryset=None, label=_("Tag"), required=False)
     file = forms.FileField(
         label=_("List of patients"),
         required=False,
@@ -115,6 +118,7 @@ class AudienceForm(BulkForm):
             ("department", departments, gettext("All departments")),
             ("provider", providers, gettext("All providers")),
             ("location", locations, gettext("All locations")),
+            ("tag", all_tags(), gettext("With and without tags")),
         ):
             self.fields[name].queryset = rows
             _offer(self.fields[name], rows, first)
@@ -148,7 +152,7 @@ class AudienceForm(BulkForm):
         """As they are kept with the send: ids and ISO dates, without empty ones."""
         data = self.cleaned_data
         found: dict[str, Any] = {
-            name: str(data[name].pk) for name in ("department", "provider", "location") if data.get(name)
+            name: str(data[name].pk) for name in ("department", "provider", "location", "tag") if data.get(name)
         }
         if self.is_by_visit:
             found |= {name: data[name].isoformat() for name in ("visits_from", "visits_until")}

@@ -36,7 +36,7 @@ class Show(TextChoices):
 
 def rows_of(user: User, show: str) -> QuerySet[Notification]:
     """The rows of a view, the latest first. The history has everything, also what the reader switched off."""
-    mine = inbox.for_user(user).select_related("acknowledged_by", "instead_of")
+    mine = inbox.for_user(user)
     if show == Show.UNREAD:
         return mine.filter(COUNTED)
     if show == Show.SNOOZED:

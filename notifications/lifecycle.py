@@ -11,7 +11,7 @@ import datetime as dt
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.bulk import blank_row, insert_rows, update_rows
-from core.ids import ordered_uuid
+from core.ids import ordered_uuid, ordered_uuids
 from core.models import User
 from notifications import rollup_marks, states, undeliverable
 from notifications.models import Message, MessageAttempt, MessageLog
@@ -101,18 +101,36 @@ def first_state(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """How a new message starts: the fields of its state, and its first log rows for ``insert_rows``."""
     now = now or timezone.now()
-    status = Status.QUEUED if refusal is None else status_of_refusal(refusal)
-    fields = {
-        "status": status.value,
-        "reason": refusal.value if refusal is not None else "",
-        "next_attempt_at": now if refusal is None else None,
-        "log_position": 2,
-    }
+    fields = first_fields(refusal, now)
+    status = Status(fields["status"])
     created = _row(message_id, tenant_id, LogEvent.CREATED, 1, at=now, response=details, actor_id=actor_id)
     first = _row(
         message_id, tenant_id, LogEvent(status.value), 2, at=now, status=status.value, error=str(fields["reason"])
     )
     return fields, [created, first]
+
+
+def first_fields(refusal: Reason | None, now: dt.datetime) -> dict[str, Any]:
+    """The fields of a new message's state: queued, or refused at once."""
+    return {
+        "status": (Status.QUEUED if refusal is None else status_of_refusal(refusal)).value,
+        "reason": refusal.value if refusal is not None else "",
+        "next_attempt_at": now if refusal is None else None,
+        "log_position": 2,
+    }
+
+
+def first_logs(rows: Sequence[Mapping[str, Any]], now: dt.datetime) -> Iterator[dict[str, Any]]:
+    """The first log rows of many new messages, whose ``first_fields`` are in their rows."""
+    keys = iter(ordered_uuids(2 * len(rows)))
+    # All but four columns of each are the same for all.
+    created = _row(uuid.UUID(int=0), uuid.UUID(int=0), LogEvent.CREATED, 1, at=now)
+    first = _row(uuid.UUID(int=0), uuid.UUID(int=0), LogEvent.QUEUED, 2, at=now)
+    for row in rows:
+        of_message = {"tenant_id": row["tenant_id"], "message_id": row["id"]}
+        yield {**created, **of_message, "id": next(keys), "actor_id": row["sent_by_id"]}
+        status = row["status"]
+        yield {**first, **of_message, "id": next(keys), "event": status, "status": status, "error": row["reason"]}
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ from appointments import series as visit_series
 from appointments.models import Appointment
 from conftest import Clinic
 from core import holds, rights, roster, subject_exports
-from core.models import Location, SubFile
+from core.models import Location, PatientTag, SubFile
 from finance.services import invoice_issue
 from integrations.messaging_service import MessagingService
 from integrations.models import ProviderState
@@ -137,6 +137,10 @@ class RowsOf:
             description="Visit",
             due_on=timezone.localdate() + dt.timedelta(days=7),
         )
+
+    @cached_property
+    def tag(self) -> PatientTag:
+        return PatientTag.objects.create(tenant=self.tenant, name_en="Guests")
 
     @cached_property
     def message(self) -> Any:
@@ -324,7 +328,9 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     **_of("guardianship", "core:guardian_action", verb="verify"),
     **_of("guardianship", "core:guardian_update"),
     **_of("subfile", "core:consent_verify"),
-    **dict.fromkeys(("core:guardian_create", "core:patient_detail", "core:patient_update"), _patient),
+    **dict.fromkeys(
+        ("core:guardian_create", "core:patient_detail", "core:patient_tags", "core:patient_update"), _patient
+    ),
     **dict.fromkeys(("core:patient_merge", "core:patient_number_wrong", "core:patient_restriction"), _patient),
     "core:patient_address_lift": lambda rows: {"pk": rows.clinic.patient.pk, "stopped_pk": rows.stopped.pk},
     **_of(
@@ -379,6 +385,7 @@ ROWS: dict[str, Callable[[RowsOf], dict[str, Any]]] = {
     "core:settings_department_action": lambda rows: {"pk": rows.clinic.department.pk, "verb": "deactivate"},
     "core:settings_location": lambda rows: {"pk": rows.clinic.location.pk},
     "core:settings_location_action": lambda rows: {"pk": rows.clinic.location.pk, "verb": "deactivate"},
+    **_of("tag", "core:settings_tag core:settings_tag_delete"),
     **_of("rights_request", "core:rights_detail"),
     "core:rights_action": lambda rows: {"pk": rows.rights_request.pk, "verb": "done"},
     **_of("data_copy", "core:rights_copy"),

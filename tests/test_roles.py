@@ -70,7 +70,7 @@ DOORS: dict[str, str] = {
     Can.EDIT_PATIENTS: """
         core:patient_rights
         core:patient_create core:patient_update core:patient_duplicates core:patient_address_lift core:guardian_create
-        core:guardian_action core:guardian_update core:consent_verify appointments:consent
+        core:guardian_action core:guardian_update core:consent_verify core:patient_tags appointments:consent
         core:patient_restriction core:patient_number_wrong notifications:patient_consent
     """,
     Can.TAKE_PAYMENTS: """
@@ -115,7 +115,7 @@ DOORS: dict[str, str] = {
         core:settings_hours core:settings_location core:settings_location_action core:settings_location_create
         core:settings_locations core:settings_reminders core:settings_reminders_department core:settings_retention core:settings_second_step core:settings_senders
         core:settings_trial core:settings_trial_send core:settings_user core:settings_user_action
-        core:settings_user_create core:settings_users
+        core:settings_user_create core:settings_users core:settings_tag core:settings_tag_delete core:settings_tags
     """,
     Can.ADMINISTER: """
         core:settings_opt_log

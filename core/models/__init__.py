@@ -19,6 +19,7 @@ from core.models.rights import (
 from core.models.sequence import NumberSequence
 from core.models.session import Session
 from core.models.settings import TenantSettings
+from core.models.tags import PatientTag, PatientTagging
 from core.models.tenant import Department, Language, Location, Tenant
 from core.models.user import Role, User
 
@@ -41,6 +42,8 @@ __all__ = [
     "Look",
     "NumberSequence",
     "Patient",
+    "PatientTag",
+    "PatientTagging",
     "PortalCode",
     "PortalRequest",
     "PortalSession",

@@ -85,6 +85,7 @@ PLACES: dict[str, Place] = {
     "integrations.provideraccount": Place("core:settings_senders", Can.MANAGE_SETTINGS),
     "core.location": Place("core:settings_location", Can.MANAGE_SETTINGS, _own),
     "core.department": Place("core:settings_department", Can.MANAGE_SETTINGS, _own),
+    "core.patienttag": Place("core:settings_tag", Can.MANAGE_SETTINGS, _own),
     "core.tenant": Place("core:settings", Can.MANAGE_SETTINGS),
     "core.tenantsettings": Place("core:settings", Can.MANAGE_SETTINGS),
     "core.rightsrequest": Place("core:rights_detail", Can.MANAGE_SETTINGS, _own),

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from core.bulk import insert_rows, tell_planner
 from core.errors import DomainError
 from core.ids import ordered_uuids
-from core.models import Patient
+from core.models import Patient, PatientTag
 from notifications import bulk_values
 from notifications.bulk_states import MessageClass
 from notifications.models import BulkRecipient, BulkSend
@@ -44,20 +44,30 @@ class Person:
 
 def refuse_filters(message_class: str, filters: Mapping[str, Any]) -> None:
     """Raises ``DomainError`` for an audience that this class must not be sent to."""
-    if message_class == MessageClass.PROMOTIONAL and any(filters.get(name) for name in OF_TREATMENT):
+    if message_class != MessageClass.PROMOTIONAL:
+        return
+    if any(filters.get(name) for name in OF_TREATMENT):
         raise DomainError(
             _("Advertising must not be sent by department or provider: that is health data."),
             code="promotion_by_treatment",
         )
+    if filters.get("tag") and PatientTag.objects.filter(pk=filters["tag"], is_health=True).exists():
+        raise DomainError(
+            _("Advertising must not be sent by this tag: it says something about health."), code="promotion_by_tag"
+        )
 
 
-def patients(*, language: str = "", department_id: uuid.UUID | None = None) -> Iterator[Person]:
-    """The living, active patients of the open tenant scope, the ones who read ``language``, with a file in the department."""
+def patients(
+    *, language: str = "", department_id: uuid.UUID | None = None, tag_id: uuid.UUID | None = None
+) -> Iterator[Person]:
+    """The living, active patients of the open tenant scope: who read ``language``, have a file in the department, the tag."""
     rows = Patient.objects.filter(is_active=True, deceased_at=None, merged_into=None)
     if language:
         rows = rows.filter(language=language)
     if department_id is not None:
         rows = rows.filter(subfiles__department=department_id)
+    if tag_id is not None:
+        rows = rows.filter(taggings__tag=tag_id)
     for pk in rows.order_by("pk").values_list("pk", flat=True).iterator(chunk_size=CHUNK):
         yield Person(pk)
 
@@ -72,7 +82,7 @@ def fill(bulk: BulkSend, people: Iterable[Person]) -> int:
             raise DomainError(
                 _("This is more than %(most)s people. Narrow the choice.") % {"most": f"{MOST:,}"}, code="too_many"
             )
-        insert_rows(BulkRecipient, list(_rows(bulk, chunk, position)))
+        insert_rows(BulkRecipient, _rows(bulk, chunk, position))
         position += len(chunk)
     if position >= MANY:
         tell_planner(BulkRecipient)

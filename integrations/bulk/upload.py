@@ -99,7 +99,7 @@ def _take(state: _State, chunk: Sequence[tuple[int, reading.Row]]) -> None:
     keys = ordered_uuids(len(found) + len(state.problems))
     insert_rows(
         BulkRecipient,
-        [
+        (
             {
                 "id": keys.pop(),
                 "tenant_id": state.bulk.tenant_id,
@@ -114,13 +114,13 @@ def _take(state: _State, chunk: Sequence[tuple[int, reading.Row]]) -> None:
                 "folded_into": None,
             }
             for position, (line, patient_id) in enumerate(found, start=state.position + 1)
-        ],
+        ),
     )
     state.position += len(found)
     state.errors += len(state.problems)
     insert_rows(
         BulkRowError,
-        [
+        (
             {
                 "id": keys.pop(),
                 "tenant_id": state.bulk.tenant_id,
@@ -131,7 +131,7 @@ def _take(state: _State, chunk: Sequence[tuple[int, reading.Row]]) -> None:
                 "other_row": other,
             }
             for row, column, problem, other in state.problems
-        ],
+        ),
     )
     state.problems.clear()
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from core.models.tenant import in_language
 from core.templatetags.agdar_ui import clock, daytime
@@ -42,6 +43,12 @@ def has_chips(notification: Notification, in_history: object) -> bool:
     n = notification
     own = n.is_critical or n.resolved_at or n.acknowledged_at or n.instead_of_id or n.override or n.snoozed_until
     return bool(own or (in_history and (n.is_muted or n.archived_at or n.is_silent)))
+
+
+@register.simple_tag
+def row_base(pk: str) -> SafeString:
+    """The address of a row, with which those of its buttons begin."""
+    return mark_safe(reverse("notifications:notification", args=[pk]))  # noqa: S308  # our own path and a UUID
 
 
 @register.simple_tag

@@ -68,8 +68,9 @@ def _drafted(request: HttpRequest, form: AudienceForm, source: str) -> BulkSend:
         )
     filters = form.filters()
     department = data["department"].pk if data["department"] else None
+    tag = data["tag"].pk if data["tag"] else None
     if not form.is_by_visit:
-        people = audience.patients(language=data["language"], department_id=department)
+        people = audience.patients(language=data["language"], department_id=department, tag_id=tag)
         return control.draft(**common, source=BulkSource.FILTERS, people=people, filters=filters)
     zone = data["location"].zone if data["location"] else zone_of(request.user)
     visits = bulk_audience.visits(
@@ -80,6 +81,7 @@ def _drafted(request: HttpRequest, form: AudienceForm, source: str) -> BulkSend:
         department_id=department,
         statuses=data["statuses"],
         language=data["language"],
+        tag_id=tag,
     )
     return control.draft(
         **common,

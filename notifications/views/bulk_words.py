@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from appointments.models import Appointment
-from core.models import Department, Language, Location, User
+from core.models import Department, Language, Location, PatientTag, User
 from core.templatetags.agdar_ui import CHANNELS, day_text
 from integrations.bulk import words
 from notifications.bulk_states import BulkState
@@ -50,7 +50,7 @@ def chosen(bulk: BulkSend) -> list[tuple[str, str]]:
     """The filters in words: what was chosen by, and what."""
     found: list[tuple[str, str]] = []
     kept = bulk.audience
-    for name, model in (("department", Department), ("provider", User), ("location", Location)):
+    for name, model in (("department", Department), ("provider", User), ("location", Location), ("tag", PatientTag)):
         row: Any = model.objects.filter(pk=kept[name]).first() if kept.get(name) else None
         if row is not None:
             found.append((str(_FILTER_WORDS[name]), row.name))
@@ -73,6 +73,7 @@ _FILTER_WORDS: dict[str, Promise] = {
     "department": gettext_lazy("Department"),
     "provider": gettext_lazy("Provider"),
     "location": gettext_lazy("Location"),
+    "tag": gettext_lazy("Tag"),
     "visits_from": gettext_lazy("Visits from"),
     "visits_until": gettext_lazy("Visits until"),
 }

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from core import staff_accounts, tenant_settings
 from core.access import Can, require
-from core.models import Department, Location, Role, Tenant
+from core.models import Department, Location, PatientTag, Role, Tenant
 from core.templatetags.agdar_ui import CHANNELS
 from core.views.settings.senders import is_reachable
 from finance import payment_reminders
@@ -87,6 +87,17 @@ def _clinic(tenant: Tenant) -> Iterator[Item]:
         _("Departments"),
         ngettext("%(count)s department in use", "%(count)s departments in use", departments) % {"count": departments},
         "" if departments else _("There is no department yet: visits cannot be booked."),
+    )
+    yield _tags()
+
+
+def _tags() -> Item:
+    tags = PatientTag.objects.count()
+    return Item(
+        reverse("core:settings_tags"),
+        "tag",
+        _("Tags"),
+        ngettext("%(count)s tag for patients", "%(count)s tags for patients", tags) % {"count": tags},
     )
 
 
