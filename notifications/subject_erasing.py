@@ -43,7 +43,7 @@ def erase(patient: Patient) -> int:
     replies = InboundMessage.objects.filter(patient=patient)
     about |= {patient.pk} | set(replies.values_list("pk", flat=True))
     # What the desk's bell said of a reply is about its conversation.
-    about |= {key for key in replies.values_list("conversation_id", flat=True) if key is not None}
+    about |= set(replies.exclude(conversation=None).values_list("conversation_id", flat=True))
     erased += erase_news(about)
     erased += replies.exclude(sender="").update(sender="")
     erased += DeskTask.objects.filter(patient=patient).exclude(note="").update(note="")
