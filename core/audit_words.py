@@ -201,6 +201,10 @@ GROUPS: list[tuple[Promise, tuple[str, ...]]] = [
         (
             "billing_policy.",
             "clinic.",
+            "quiet_hours.",
+            "ramadan.",
+            "moving.",
+            "retention.",
             "location.",
             "department.",
             "tag.",
