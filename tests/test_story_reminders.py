@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from appointments.models import FamilyNews, Reminder, ReminderTiming
 from conftest import Clinic
-from notifications.models import Message, NotificationEvent
+from notifications.models import Message, Notification, NotificationEvent
 from notifications.states import Status
 from tests.factories import PatientFactory
 from tests.processes import House, house, wait_for
-from tests.test_story import bell, book, delivered, messages, noor
+from tests.test_story import book, delivered, messages, noor
 
 __all__ = ["house", "noor"]
 pytestmark = [pytest.mark.worker, pytest.mark.django_db(transaction=True)]
@@ -28,7 +28,8 @@ def test_a_booking_rests_and_siblings_are_reminded_in_one_message(
     house.start_beat()
     first = book(noor, ten_oclock)
     second = book(noor, ten_oclock + dt.timedelta(hours=1), patient=brother)
-    bell(noor, "appointment.new")
+    rung = Notification.objects.filter(user=noor.provider, event_key="appointment.new")
+    wait_for(lambda: rung.count() > 0, seconds=90, what="the provider's bell has the booking")
     assert messages(first, "appointment.booked") == {}, "the provider knows, the patient not yet"
     # Three minutes later, for a test that has other things to do: for one of them, and the other goes its own way.
     NotificationEvent.objects.filter(key="appointment.booked", object_id=second.pk).update(processed_at=timezone.now())
