@@ -209,6 +209,8 @@ GROUPS: list[tuple[Promise, tuple[str, ...]]] = [
             "department.",
             "tag.",
             "class_rule.",
+            "consent_text.",
+            "sending_rule.",
             "reply_rules.",
             "sender_capability.",
             "reminder_rule.",
