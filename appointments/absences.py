@@ -33,7 +33,7 @@ from core.access import Can
 from core.contacts import Contact, recipients_for
 from core.errors import DomainError
 from core.models import Location, Patient, Role, User
-from core.permissions import demand
+from core.permissions import NotAllowed, demand
 from core.tenancy import active_tenant_ids, tenant_scope
 from notifications import desk_tasks, events
 from notifications.states import NotificationType, TaskKind
@@ -210,12 +210,15 @@ def _begun(
     key: uuid.UUID,
 ) -> ProviderAbsence:
     """The row of this key, committed: with the lock of whoever books the provider, so that no booking slips through."""
+    tenant_id = actor.tenant_id
+    if tenant_id is None:
+        raise NotAllowed
     try:
         with transaction.atomic():
             User.objects.select_for_update(of=("self",), no_key=True).get(pk=provider.pk, role=Role.PROVIDER)
             there = ProviderAbsence.objects.filter(key=key).first()
             return there or ProviderAbsence.objects.create(
-                tenant_id=provider.tenant_id,
+                tenant_id=tenant_id,
                 provider=provider,
                 location=location,
                 starts_at=starts_at,

@@ -20,9 +20,10 @@ from core.errors import DomainError
 from notifications import desk_tasks, events
 from notifications.models import InboundMessage, NotificationEvent
 from notifications.questions import Look, Thing
-from notifications.rendering import Link, format_date, format_time
+from notifications.rendering import Link
 from notifications.reply_words import Meaning
 from notifications.states import TaskKind
+from notifications.wording import format_date, format_time
 
 S = Appointment.Status
 OBJECT_TYPE = Appointment._meta.label_lower

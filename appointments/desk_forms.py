@@ -11,6 +11,7 @@ import zoneinfo
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -19,7 +20,7 @@ from appointments.forms import DURATIONS, DateField, MissingHour, ProviderField,
 from appointments.models import Series, VisitPolicy
 from core.clocks import ClockField
 from core.errors import DomainError
-from core.models import Location, Patient
+from core.models import Department, Location, Patient
 from core.roster_forms import WallClockField
 
 _FIELD_OF = {
@@ -41,6 +42,24 @@ def show_refusal(form: forms.BaseForm, error: DomainError) -> None:
     form.add_error(field if field in form.fields else None, str(error))
 
 
+def _offer_rows(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:
+    field = form.fields[name]
+    assert isinstance(field, forms.ModelChoiceField)
+    field.queryset = rows
+
+
+def _offer_choices(form: forms.Form, name: str, choices: list[tuple[Any, Any]]) -> None:
+    field = form.fields[name]
+    assert isinstance(field, forms.ChoiceField)
+    field.choices = choices
+
+
+def _offer_providers(form: forms.Form) -> None:
+    field = form.fields["provider"]
+    assert isinstance(field, ProviderField)
+    field.offer()
+
+
 def _reason() -> forms.CharField:
     return forms.CharField(
         label=_("Reason"),
@@ -55,7 +74,7 @@ class AbsenceForm(forms.Form):
     """From–to on the clock of the location, or of the person at the screen where it is everywhere."""
 
     provider = ProviderField(error_messages={"required": _("Choose the provider.")})
-    location = forms.ModelChoiceField(
+    location: forms.ModelChoiceField[Location] = forms.ModelChoiceField(
         queryset=None, label=_("Location"), required=False, empty_label=_("Wherever they work")
     )
     starts_at = WallClockField(label=_("From"))
@@ -66,8 +85,8 @@ class AbsenceForm(forms.Form):
     def __init__(self, *args: Any, zone: zoneinfo.ZoneInfo, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._zone = zone
-        self.fields["location"].queryset = selectors.bookable_locations()
-        self.fields["provider"].offer()
+        _offer_rows(self, "location", selectors.bookable_locations())
+        _offer_providers(self)
         self.fields["key"].initial = uuid.uuid4
 
     def clean(self) -> dict[str, Any]:
@@ -94,9 +113,11 @@ class SeriesCancelForm(forms.Form):
     def __init__(self, *args: Any, series: Series, visits: list[Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         zone = series.location.zone
-        self.fields["since"].choices = [
-            (visit.starts_at.isoformat(), f"{visit.starts_at.astimezone(zone):%Y-%m-%d %H:%M}") for visit in visits
-        ]
+        _offer_choices(
+            self,
+            "since",
+            [(visit.starts_at.isoformat(), f"{visit.starts_at.astimezone(zone):%Y-%m-%d %H:%M}") for visit in visits],
+        )
 
     def clean_since(self) -> dt.datetime:
         return dt.datetime.fromisoformat(self.cleaned_data["since"])
@@ -105,16 +126,20 @@ class SeriesCancelForm(forms.Form):
 class WaitForm(forms.Form):
     """A wish for an earlier time. The patient is one of the radio buttons that the search puts on the page."""
 
-    patient = forms.ModelChoiceField(
+    patient: forms.ModelChoiceField[Patient] = forms.ModelChoiceField(
         queryset=None,
         label=_("Patient"),
         error_messages={"required": _("Choose the patient: search, then pick one from the list.")},
     )
     patient_search = forms.CharField(required=False, max_length=100)
     appointment = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    department = forms.ModelChoiceField(queryset=None, label=_("Department"), empty_label=None)
+    department: forms.ModelChoiceField[Department] = forms.ModelChoiceField(
+        queryset=None, label=_("Department"), empty_label=None
+    )
     provider = ProviderField(required=False)
-    location = forms.ModelChoiceField(queryset=None, label=_("Location"), required=False, empty_label=_("Any"))
+    location: forms.ModelChoiceField[Location] = forms.ModelChoiceField(
+        queryset=None, label=_("Location"), required=False, empty_label=_("Any")
+    )
     first_day = DateField(label=_("Not before"))
     last_day = DateField(label=_("Not after"))
     time_from = ClockField(label=_("From"), required=False)
@@ -124,17 +149,21 @@ class WaitForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["patient"].queryset = Patient.objects.all()
-        self.fields["department"].queryset = selectors.departments()
-        self.fields["location"].queryset = selectors.bookable_locations()
-        self.fields["provider"].offer()
-        self.fields["notice_minutes"].choices = [
-            (60, gettext("1 hour")),
-            (120, gettext("2 hours")),
-            (24 * 60, gettext("1 day")),
-            (48 * 60, gettext("2 days")),
-        ]
-        self.fields["length_minutes"].choices = [(minutes, minutes_text(minutes)) for minutes in DURATIONS]
+        _offer_rows(self, "patient", Patient.objects.all())
+        _offer_rows(self, "department", selectors.departments())
+        _offer_rows(self, "location", selectors.bookable_locations())
+        _offer_providers(self)
+        _offer_choices(
+            self,
+            "notice_minutes",
+            [
+                (60, gettext("1 hour")),
+                (120, gettext("2 hours")),
+                (24 * 60, gettext("1 day")),
+                (48 * 60, gettext("2 days")),
+            ],
+        )
+        _offer_choices(self, "length_minutes", [(minutes, minutes_text(minutes)) for minutes in DURATIONS])
 
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker only

@@ -6,6 +6,7 @@ Each ``describe`` reads its object as it is now, at fan-out and again before eac
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,11 @@ def _staff(event: NotificationEvent, users: Sequence[User]) -> list[User]:
     return [user for user in users if user.pk != event.actor_id]
 
 
+def _object_id(event: NotificationEvent) -> uuid.UUID:
+    assert event.object_id is not None
+    return event.object_id
+
+
 # --- a series --------------------------------------------------------------------------------------------------------
 
 
@@ -47,7 +53,7 @@ def series_link(row: Series, first: Appointment) -> str:
 
 
 def _series_booked(event: NotificationEvent) -> Subject:
-    row = Series.objects.filter(pk=event.object_id).first()
+    row = Series.objects.filter(pk=_object_id(event)).first()
     visits = list(
         Appointment.objects.filter(series=row, status__in=AWAITED, starts_at__gt=timezone.now())
         .select_related(*_JOINED)
@@ -89,7 +95,7 @@ def _series_cancelled(event: NotificationEvent) -> Subject:
 def _called_off(event: NotificationEvent) -> Subject:
     """What was called off of one family, and still is."""
     rows = AbsenceVisit.objects.filter(
-        absence=event.object_id, family=event.payload.get("family"), outcome=AbsenceVisit.Outcome.CANCELLED
+        absence=_object_id(event), family=event.payload.get("family"), outcome=AbsenceVisit.Outcome.CANCELLED
     )
     ids = list(rows.values_list("appointment_id", flat=True))
     found = Appointment.objects.filter(pk__in=ids, status=S.CANCELLED, is_silent=False)
@@ -112,7 +118,7 @@ def _called_off(event: NotificationEvent) -> Subject:
 
 def _recorded(event: NotificationEvent) -> Subject:
     """For the provider: what is no longer in the calendar."""
-    absence = ProviderAbsence.objects.select_related("provider", "location").get(pk=event.object_id)
+    absence = ProviderAbsence.objects.select_related("provider", "location").get(pk=_object_id(event))
     rows = AbsenceVisit.objects.filter(absence=absence, outcome=AbsenceVisit.Outcome.CANCELLED)
     first = rows.select_related("appointment__location").order_by("appointment__starts_at").first()
     if first is None:
@@ -139,7 +145,7 @@ def _offer_of(event: NotificationEvent) -> SlotOffer | None:
     rows = SlotOffer.objects.select_related(
         *("slot__provider", "slot__location", "entry__patient__tenant", "entry__patient__user", "entry__appointment")
     )
-    return rows.filter(pk=event.object_id).first()
+    return rows.filter(pk=_object_id(event)).first()
 
 
 def _offer_context(offer: SlotOffer) -> dict[str, Any]:

@@ -24,7 +24,7 @@ S = Appointment.Status
 
 def _news(event: NotificationEvent) -> tuple[FamilyNews, list[FamilyVisit]] | None:
     """The row and its visits in their order, with people and places, as they are now."""
-    news = FamilyNews.objects.filter(pk=event.object_id).first()
+    news = FamilyNews.objects.filter(pk=event.object_id).first() if event.object_id is not None else None
     if news is None:
         return None
     rows = news.visits.select_related(

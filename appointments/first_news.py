@@ -136,7 +136,8 @@ def gather(event: NotificationEvent) -> bool:
 
     Called when the event's time has come, with no row locked: the rows are locked here, in one order.
     """
-    found = Appointment.objects.select_related("patient__tenant", "location").filter(pk=event.object_id).first()
+    rows_of = Appointment.objects.select_related("patient__tenant", "location")
+    found = rows_of.filter(pk=event.object_id).first() if event.object_id is not None else None
     if found is None or found.version != event.object_version:
         return False
     visits = {visit.pk: visit for visit in _read_together(found)}

@@ -23,7 +23,8 @@ from appointments.models import Appointment, AppointmentEvent, FreedSlot, SlotOf
 from appointments.states import AWAITED, OCCUPYING
 from core.contacts import Contact, contacts_for
 from core.tenancy import active_tenant_ids, tenant_scope
-from notifications import events, rest
+from notifications import desk_tasks, events, rest
+from notifications.states import TaskKind
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +76,17 @@ def slot_freed(
         return
     now = timezone.now()
     if starts_at - now < dt.timedelta(minutes=policy.of(appointment.tenant_id).offer_notice_minutes):
+        if starts_at > now:
+            # Too soon for a message with a hold: whoever waits can still be called.
+            desk_tasks.open_task(
+                TaskKind.WAITLIST,
+                tenant_id=appointment.tenant_id,
+                key=f"{appointment.pk}:{version}",
+                obj=appointment,
+                location=appointment.location,
+                due_at=starts_at,
+                details={"because": "short_notice"},
+            )
         return
     FreedSlot.objects.get_or_create(
         appointment=appointment,
@@ -247,7 +259,9 @@ def _has_other_visit(entry: WaitlistEntry, slot: FreedSlot) -> bool:
     visits = Appointment.objects.filter(
         patient=entry.patient_id, status__in=OCCUPYING, starts_at__lt=slot.ends_at, ends_at__gt=slot.starts_at
     )
-    return visits.exclude(pk=entry.appointment_id).exists()
+    if entry.appointment_id is not None:
+        visits = visits.exclude(pk=entry.appointment_id)
+    return visits.exists()
 
 
 def tell_losers(slot: FreedSlot) -> None:

@@ -24,4 +24,6 @@ class WishForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["weekdays"].choices = [(number, weekday(number)) for number in WEEK]
+        days = self.fields["weekdays"]
+        assert isinstance(days, forms.TypedMultipleChoiceField)
+        days.choices = [(number, weekday(number)) for number in WEEK]

@@ -52,7 +52,7 @@ class ReminderRuleForm(SettingsForm):
             "lead": rule.lead // self.unit,
             "until": rule.until // self.unit,
         }
-        super().__init__(*args, initial=initial, auto_id=f"{kind}_%s", **kwargs)
+        super().__init__(*args, **{"initial": initial, "auto_id": f"{kind}_%s", **kwargs})
         least, most = rules.OFFSETS[kind]
         self.fields["offset"] = _number(_OFFSET[self.offset_unit], least // self.offset_unit, most // self.offset_unit)
         longest = most // self.unit

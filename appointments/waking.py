@@ -16,6 +16,8 @@ from notifications.models import NotificationEvent
 
 def wakes(event: NotificationEvent) -> bool:
     """Whether the visit of the event, as it was known or as it is now, begins so soon."""
+    if event.object_id is None:
+        return False
     minutes = sending_rules.of(event.tenant_id).wakes_within_minutes
     starts_at = Appointment.objects.filter(pk=event.object_id).values_list("starts_at", flat=True).first()
     if not minutes or starts_at is None:

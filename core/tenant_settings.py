@@ -86,7 +86,7 @@ def quiet_hours_set(*, actor: User, quiet_from: dt.time | None, quiet_until: dt.
         raise DomainError(_("Give both times, or neither."), code="quiet_half")
     if quiet_from is not None and quiet_from == quiet_until:
         raise DomainError(_("The two times are the same. Leave both empty for no quiet hours."), code="quiet_same")
-    return _set(actor, {"quiet_from": quiet_from, "quiet_until": quiet_until}, "quiet_hours.set")
+    return _set(actor, {"quiet_from": quiet_from, "quiet_until": quiet_until}, action="quiet_hours.set")
 
 
 @transaction.atomic
@@ -99,7 +99,7 @@ def ramadan_set(*, actor: User, ramadan_from: dt.date | None, ramadan_until: dt.
             raise DomainError(_("The last day is before the first one."), code="last_before_first")
         if (ramadan_until - ramadan_from).days >= LONGEST_RAMADAN_DAYS:
             raise DomainError(_("Ramadan has 30 days at the most."), code="ramadan_long")
-    return _set(actor, {"ramadan_from": ramadan_from, "ramadan_until": ramadan_until}, "ramadan.set")
+    return _set(actor, {"ramadan_from": ramadan_from, "ramadan_until": ramadan_until}, action="ramadan.set")
 
 
 @transaction.atomic
@@ -110,7 +110,7 @@ def moving_set(*, actor: User, patients_may_move: bool, move_notice_hours: int) 
             _("Choose at most %(hours)d hours.") % {"hours": LONGEST_NOTICE_HOURS}, code="notice_out_of_range"
         )
     values = {"patients_may_move": patients_may_move, "move_notice_hours": move_notice_hours}
-    return _set(actor, values, "moving.set")
+    return _set(actor, values, action="moving.set")
 
 
 @transaction.atomic
@@ -141,7 +141,7 @@ def retention_set(
         "export_days": export_days,
         "notification_days": dict(notification_days),
     }
-    return _set(actor, values, "retention.set")
+    return _set(actor, values, action="retention.set")
 
 
 @transaction.atomic

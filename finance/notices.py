@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
+from core.ids import ordered_uuid
 from core.models import Location, User
 from finance.models import Invoice
 from notifications import events, lifecycle
@@ -69,6 +70,14 @@ def remind(invoice: Invoice, *, dedupe: str, actor: User | None = None, step: in
         actor=actor,
         payload=payload,
     )
+
+
+def tell_new_payer(invoice: Invoice, *, actor: User) -> None:
+    """The bill itself, to who pays it now. If its first notice is still to be written, that one reads the new payer."""
+    waiting = NotificationEvent.objects.filter(object_id=invoice.pk, key=ISSUED, processed_at=None)
+    if not waiting.exists():
+        dedupe = f"{invoice.pk}:{ordered_uuid()}"
+        events.record(ISSUED, tenant_id=invoice.tenant_id, dedupe=dedupe, obj=invoice, actor=actor)
 
 
 def withdraw(invoice: Invoice, keys: Collection[str], reason: Reason) -> int:

@@ -105,6 +105,7 @@ def invoice_payer_set(*, actor: User, invoice_id: uuid.UUID, payer: Payer) -> In
         setattr(invoice, name, values[name])
     invoice.save(update_fields=changed)
     notices.withdraw(invoice, (notices.ISSUED, *notices.REMINDERS), Reason.WITHDRAWN)
+    notices.tell_new_payer(invoice, actor=actor)
     # A name and a number are personal data: the trail learns that they changed.
     kind = "guardian" if invoice.payer_guardian_id else "other" if invoice.payer_name else "patient"
     audit.record(

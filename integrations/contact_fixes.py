@@ -76,10 +76,9 @@ def _touches(written: Iterable[str] | None) -> bool:
 
 def mark(patient_ids: Iterable[uuid.UUID], *, is_checked: bool = False) -> None:
     """Notes on the open tasks of these patients that there is something to look at. One query where there is none."""
-    keys = [f"{TaskKind.FIX_CONTACT.value}:{patient_id}" for patient_id in patient_ids]
-    if not keys:
-        return
-    for task in DeskTask.objects.filter(key__in=keys, state=TaskState.OPEN):
+    # By the patient, not by its key: the task may come from a file that was merged into this one.
+    wanted = DeskTask.objects.filter(kind=TaskKind.FIX_CONTACT, state=TaskState.OPEN, patient__in=list(patient_ids))
+    for task in wanted:
         checked = is_checked or bool(task.details.get("is_checked"))
         desk_tasks.add_details(task, {"fixed_at": timezone.now().isoformat(), "is_checked": checked})
         from integrations.tasks import resend_fixed_task
@@ -130,7 +129,7 @@ def look_after(task_id: uuid.UUID) -> int:
         elif registry.get(event.key).refusal_now(event) is None:
             made += fanout.tell_patient_again(event, slots=slots)
     if not left and any(open_to.values()):
-        desk_tasks.end_by_key(TaskKind.FIX_CONTACT, str(patient.pk))
+        desk_tasks.end_by_key(TaskKind.FIX_CONTACT, task.key.partition(":")[2])
     return made
 
 

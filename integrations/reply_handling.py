@@ -12,6 +12,7 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -198,7 +199,7 @@ def _resume(case: _Case) -> Outcome:
     return Outcome.RESUMED
 
 
-def _opt(case: _Case, tenant_id: uuid.UUID) -> dict[str, object]:
+def _opt(case: _Case, tenant_id: uuid.UUID) -> dict[str, Any]:
     reply = case.reply
     return {
         "tenant_id": tenant_id,

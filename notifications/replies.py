@@ -92,9 +92,10 @@ def tenants_asking(reply: InboundMessage) -> list[uuid.UUID]:
                 channel=reply.channel, address=reply.sender, ours=reply.to, now=reply.created_at
             ).values_list("tenant_id", "sent_at")[:50]
         )
-    if not rows:
+    sent = [(tenant, at) for tenant, at in rows if at is not None]
+    if not sent:
         return [reply.tenant_id]
-    return list(dict.fromkeys(tenant for tenant, at in rows if at >= rows[0][1] - questions.TOGETHER))
+    return list(dict.fromkeys(tenant for tenant, at in sent if at >= sent[0][1] - questions.TOGETHER))
 
 
 def tenants_writing_to(reply: InboundMessage) -> list[uuid.UUID]:

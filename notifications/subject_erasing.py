@@ -42,6 +42,8 @@ def erase(patient: Patient) -> int:
     about = {key for key in messages.values_list("object_id", flat=True) if key is not None}
     replies = InboundMessage.objects.filter(patient=patient)
     about |= {patient.pk} | set(replies.values_list("pk", flat=True))
+    # What the desk's bell said of a reply is about its conversation.
+    about |= set(replies.exclude(conversation=None).values_list("conversation_id", flat=True))
     erased += erase_news(about)
     erased += replies.exclude(sender="").update(sender="")
     erased += DeskTask.objects.filter(patient=patient).exclude(note="").update(note="")

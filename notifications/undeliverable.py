@@ -152,7 +152,7 @@ def note_reached(message_ids: Collection[uuid.UUID]) -> None:
     if told:
         _settle(told)
         for patient_id in set(rows.values_list("patient_id", flat=True)):
-            if patient_id is not None and not unreached_of(patient_id):
+            if not unreached_of(patient_id):
                 desk_tasks.end_by_key(TaskKind.FIX_CONTACT, str(patient_id))
 
 

@@ -18,7 +18,8 @@ def test_it_can_be_called_by_name_and_needs_production() -> None:
     assert NAMES["planner"]
 
 
-def test_every_visit_is_planned_and_handed_over() -> None:
+def test_every_visit_is_planned_and_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ours, "vacuum", lambda: None)
     group = ours.found_group("bench", 6)
     with tenant_scope(group.tenant_id):
         reminders.plan_many(planner.found_visits(group, 6))

@@ -100,13 +100,16 @@ def test_the_public_routes_are_these() -> None:
     public = {path for path, view in routes() if getattr(view, "access", None) == "public"}
     for path in public:
         assert path.startswith(
-            # "c/" is the patient's link, with or without a slash at its end
+            # "c/", "again/", "offer/", "series/" are the patients' links, with or without a slash at their end
             # and the worker is the same script for everybody, asked for by browsers on their own
             (
                 "healthz",
                 "readyz",
                 "sign-in",
                 "language",
+                "again/",
+                "offer/",
+                "series/",
                 "c/",
                 # and its short form, with the picture that tells of an opened email; and the logo in emails
                 "l/",

@@ -12,7 +12,7 @@ from appointments.models import Appointment
 from conftest import Clinic, make_clinic
 from core.tenancy import tenant_scope
 from notifications import default_words, replies
-from notifications.models import InboundMessage, Message, NotificationPreference
+from notifications.models import InboundMessage, Message, NotificationEvent, NotificationPreference
 from notifications.states import Status
 from tests.processes import House, house, wait_for
 
@@ -42,15 +42,10 @@ def test_a_reply_is_understood_and_answered_by_a_worker(house: House, noor: Clin
         starts_at=ten_oclock,
         duration=dt.timedelta(minutes=30),
     )
-    services.appointment_reschedule(
-        appointment_id=visit.pk, actor=noor.front_desk, starts_at=ten_oclock + dt.timedelta(days=1)
-    )
     # What rests so that it can be undone need not be waited for here.
-    from notifications.models import NotificationEvent
-
     NotificationEvent.objects.filter(processed_at=None).update(due_at=None)
     asked = Message.objects.filter(object_id=visit.pk, channel="WHATSAPP", status__in=[Status.DELIVERED, Status.READ])
-    wait_for(asked.exists, seconds=40, what="the question is on the phone")
+    wait_for(asked.exists, seconds=90, what="the question is on the phone")
 
     replies.receive(
         provider="sandbox",
@@ -61,9 +56,9 @@ def test_a_reply_is_understood_and_answered_by_a_worker(house: House, noor: Clin
         provider_message_id="SMreply1",
     )
     wait_for(
-        lambda: Appointment.objects.get(pk=visit.pk).status == "CONFIRMED", seconds=40, what="the worker has confirmed"
+        lambda: Appointment.objects.get(pk=visit.pk).status == "CONFIRMED", seconds=60, what="the worker has confirmed"
     )
     reply = InboundMessage.objects.get()
     answer = Message.objects.filter(dedupe_key=f"reply:{reply.pk}", status__in=[Status.DELIVERED, Status.READ])
-    wait_for(answer.exists, seconds=20, what="the acknowledgement is on the phone")
+    wait_for(answer.exists, seconds=60, what="the acknowledgement is on the phone")
     assert reply.outcome == "CONFIRMED"

@@ -115,6 +115,23 @@ def test_another_field_saved_sends_nothing_and_leaves_the_task(
     assert "fixed_at" not in task().details
 
 
+def test_what_failed_for_another_cause_is_not_sent_again_because_a_name_was_put_right(
+    clinic: Clinic, provider: FakeProvider, visit: Appointment
+) -> None:
+    def refuse(outgoing: Outgoing) -> None:
+        if outgoing.to == clinic.patient.phone:
+            raise error(Kind.CONTENT, "30007")
+
+    provider.on_send = refuse
+    send_all(provider)
+    send_all(provider)
+    assert task().state == "OPEN"
+    provider.on_send = None
+    fix(clinic, name_en="Sarah Al-Mutairi")
+    assert send_all(provider) == []
+    assert task().state == "OPEN"
+
+
 def test_a_number_that_was_right_all_along_is_opened_again_and_used(
     clinic: Clinic, provider: FakeProvider, dead: str, visit: Appointment
 ) -> None:

@@ -82,8 +82,10 @@ def test_scenario_02_a_press_on_the_reminders_link_confirms_once_and_the_next_re
         visit.refresh_from_db()
         assert visit.status == S.CONFIRMED
         assert AppointmentEvent.objects.filter(appointment=visit, to_status=S.CONFIRMED).count() == 1
-        desk = clinic.client(clinic.front_desk).get(reverse("appointments:list"), {"status": S.CONFIRMED})
-        assert visit.number in desk.content.decode()
+        desk = clinic.client(clinic.front_desk).get(
+            reverse("appointments:list"), {"first": visit.local_start.date().isoformat(), "status": S.CONFIRMED}
+        )
+        assert reverse("appointments:detail", args=[visit.pk]) in desk.content.decode()
         confirmations = sent(clinic, provider)
         assert len(confirmations) == 1
     with time_machine.travel(visit.starts_at - dt.timedelta(hours=1, minutes=55), tick=True):

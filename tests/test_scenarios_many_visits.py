@@ -377,6 +377,7 @@ def test_never_in_quiet_hours_and_not_too_late(
     late = book(clinic, timezone.now() + dt.timedelta(minutes=90))
     services.appointment_cancel(appointment_id=late.pk, actor=clinic.front_desk, reason="x")
     assert not FreedSlot.objects.filter(appointment=late).exists()
+    assert DeskTask.objects.get(kind="WAITLIST").object_id == late.pk, "somebody may still call"
 
 
 def test_a_person_is_asked_so_often_a_day_whatever_they_wait_for(
@@ -387,10 +388,11 @@ def test_a_person_is_asked_so_often_a_day_whatever_they_wait_for(
         wait(clinic, child, soon)
     for hours in (0, 1, 2):
         free(clinic, soon + dt.timedelta(hours=hours))
-    for _look in range(3):
-        free_slots.tend()
-        FreedSlot.objects.update(due_at=timezone.now())
-    assert SlotOffer.objects.count() == 1
+    for look in range(3):
+        with time_machine.travel(timezone.now() + look * dt.timedelta(hours=1)):
+            FreedSlot.objects.update(due_at=timezone.now())
+            free_slots.tend()
+    assert SlotOffer.objects.get().state == "EXPIRED", "unanswered, and still the one of that day"
 
 
 def test_who_is_somewhere_else_at_that_time_is_left_out_and_so_is_whose_days_do_not_fit(

@@ -45,6 +45,7 @@ class QuietTimes:
         self._patients = {
             patient_id: (start, end)
             for patient_id, start, end in rows.values_list("patient_id", "quiet_from", "quiet_until")
+            if start is not None and end is not None
         }
 
     def of(self, appointment: Appointment) -> list[Schedule]:
@@ -105,9 +106,9 @@ class _Plan:
             return
         for kind in Kind:
             rule = self.book.rule(kind, appointment.department_id)
-            row = current.get(kind)
-            if row is not None:
-                self._look_again(row, rule, appointment)
+            there = current.get(kind)
+            if there is not None:
+                self._look_again(there, rule, appointment)
             elif rule.is_on:
                 self._first_time(kind, rule, appointment)
 

@@ -207,6 +207,8 @@ class _Said:
             notification_type__in=_SAYS_THE_TIME,
         )
         for object_id, version, status in messages.values_list("object_id", "object_version", "status"):
+            if object_id is None:
+                continue
             for visit in in_family.get(object_id) or [(object_id, version)]:
                 if status in _HAS_LEFT:
                     self._told.add(visit)
@@ -216,7 +218,8 @@ class _Said:
         for object_id, version, due_at in waiting.filter(key__in=_FIRST_NEWS).values_list(
             "object_id", "object_version", "due_at"
         ):
-            self._waits[object_id, version] = max(due_at, now) + AFTER_FAILURE
+            if object_id is not None and due_at is not None:
+                self._waits[object_id, version] = max(due_at, now) + AFTER_FAILURE
 
     def refusal(self, row: Reminder) -> Reason | None:
         return Reason.RECENT_CONFIRMATION if (row.appointment_id, row.version) in self._told else None

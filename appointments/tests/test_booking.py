@@ -164,7 +164,8 @@ def test_a_silent_booking_tells_nobody(clinic: Clinic, ten_oclock: dt.datetime) 
     appointment = book(clinic, ten_oclock, is_silent=True)
     services.appointment_cancel(appointment_id=appointment.pk, actor=clinic.front_desk, reason="import")
     assert not NotificationEvent.objects.exists()
-    assert not Reminder.objects.exists()
+    reasons = set(Reminder.objects.values_list("status", "reason"))
+    assert reasons == {("CANCELLED", "bulk_import_silent")}, "nobody is reminded, and everybody can see why"
     assert not ConfirmationToken.objects.exists()
     assert AppointmentEvent.objects.count() == 2
 

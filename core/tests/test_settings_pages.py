@@ -146,6 +146,20 @@ def test_the_clinic_group_is_renamed_and_the_trail_says_from_what(clinic: Clinic
     assert AuditEvent.objects.filter(action="clinic.updated").count() == 1, "nothing changed: nothing to tell"
 
 
+def test_the_clinic_group_says_whether_patients_move_their_visits(clinic: Clinic, admin: Client) -> None:
+    address = reverse("core:settings_clinic")
+    assert not tenant_settings.of(clinic.tenant.pk).patients_may_move
+    wish = {"form": "moving", "patients_may_move": "on", "move_notice_hours": "24"}
+    assert admin.post(address, wish).status_code == 302
+    own = tenant_settings.of(clinic.tenant.pk)
+    assert (own.patients_may_move, own.move_notice_hours) == (True, 24)
+    assert trail("moving.set").after == {"patients_may_move": True, "move_notice_hours": 24}
+    assert admin.post(address, {"form": "moving", "move_notice_hours": "9999"}).status_code == 422
+    assert tenant_settings.of(clinic.tenant.pk).patients_may_move
+    clinic.tenant.refresh_from_db()
+    assert clinic.tenant.name_en == "Noor Clinics"
+
+
 @pytest.mark.parametrize(
     ("times", "word"),
     [
@@ -225,6 +239,20 @@ def test_a_location_that_cannot_be_is_refused(admin: Client, wrong: dict[str, An
     assert answer.status_code == 422
     assert word in answer.content.decode()
     assert not Location.objects.filter(phone=PLACE["phone"]).exists()
+
+
+def test_a_location_is_made_sensitive_and_the_trail_tells(clinic: Clinic, admin: Client) -> None:
+    discreet = {"is_sensitive": "on", "discreet_name_en": " The  Garden ", "discreet_name_ar": "الحديقة"}
+    address = reverse("core:settings_location", args=[clinic.location.pk])
+    assert admin.post(address, {**PLACE, **discreet}).status_code == 302
+    clinic.location.refresh_from_db()
+    assert clinic.location.is_sensitive
+    assert (clinic.location.discreet_name_en, clinic.location.discreet_name_ar) == ("The Garden", "الحديقة")
+    assert trail("location.updated").after["is_sensitive"] is True
+    assert "do not say who writes" in admin.get(address).content.decode()
+    admin.post(address, PLACE)
+    clinic.location.refresh_from_db()
+    assert not clinic.location.is_sensitive
 
 
 def test_a_location_out_of_use_is_not_offered_for_new_visits(clinic: Clinic, admin: Client) -> None:

@@ -141,11 +141,23 @@ def test_another_payer_withdraws_what_waits_for_the_former_one(clinic: Clinic, f
     )
     message.refresh_from_db()
     assert (message.status, message.reason) == (Status.CANCELLED, Reason.WITHDRAWN)
+    (told,) = fan_out("billing.invoice_issued")
+    assert told.recipient == "+966501234567", "the bill itself, to who pays it now"
     services.payment_remind(actor=clinic.front_desk, invoice_id=invoice.pk)
     (reminder,) = fan_out("billing.payment_due")
     assert reminder.recipient == "+966501234567"
     audit = AuditEvent.objects.get(action="invoice.payer_set")
     assert audit.after == {"payer": "other"}, "neither name nor number"
+
+
+def test_a_payer_changed_before_the_first_notice_is_told_once(clinic: Clinic, family: Family) -> None:
+    invoice = issue(clinic, patient=family.child, payer=Payer(guardian=family.father))
+    uncle = Payer(name="Uncle", phone="0501234567")
+    for _twice in range(2):
+        services.invoice_payer_set(actor=clinic.front_desk, invoice_id=invoice.pk, payer=uncle)
+    assert NotificationEvent.objects.filter(key="billing.invoice_issued").count() == 1
+    (message,) = fan_out("billing.invoice_issued")
+    assert message.recipient == "+966501234567"
 
 
 # --- refunds ----------------------------------------------------------------------------------------------------------
