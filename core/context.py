@@ -110,7 +110,9 @@ _ADMIN = (
     (
         _("Clinic"),
         (
-            Entry("core:rights_list", "shield-check", _("Requests about data"), ("core:rights_", "core:patient_rights")),
+            Entry(
+                "core:rights_list", "shield-check", _("Requests about data"), ("core:rights_", "core:patient_rights")
+            ),
             Entry("core:audit", "history", _("Audit trail"), ("core:audit_", "core:looks")),
             Entry("core:settings", "settings", pgettext_lazy("page", "Settings"), ("core:settings_", "branding:")),
         ),

@@ -29,7 +29,7 @@ class NotificationsConfig(AppConfig):
         links.register_link("notifications.bulksend", links.bulk_address)
         links.register_link("notifications.messageexport", links.export_address)
         message_actions.register()
-        from notifications import portal_events, rights_signals, subject_sections  # noqa: F401  # one connects itself
+        from notifications import portal_events, rights_signals, subject_sections  # one connects itself
 
         registry.register(*portal_events.ENTRIES)
         subject_sections.register()

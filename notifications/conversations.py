@@ -194,5 +194,3 @@ def window_until(conversation: Conversation) -> dt.datetime | None:
     )
     until = last + WINDOW if last is not None else None
     return until if until is not None and until > timezone.now() else None
-
-

@@ -88,7 +88,9 @@ def test_words_of_danger_are_found_anywhere(text: str) -> None:
 def test_a_clinic_adds_words_of_danger_and_the_rest_is_no_danger() -> None:
     assert not is_danger("نوبة صرع")
     assert is_danger("عنده نوبة صرع", ["نوبه صرع"])
-    assert not is_danger("نعم") and not is_danger("see you tomorrow") and not is_danger("")
+    assert not is_danger("نعم")
+    assert not is_danger("see you tomorrow")
+    assert not is_danger("")
 
 
 def test_names_choose_only_those_that_are_listed_and_clear() -> None:
