@@ -56,6 +56,8 @@ def of_series(messages: Sequence[Message]) -> Mapping[uuid.UUID, Mapping[str, An
     """Every email about a whole series brings the whole series. A clinic books few at once: three queries each."""
     found: dict[uuid.UUID, Fields] = {}
     for email in _emails(messages):
+        if email.object_id is None:
+            continue
         series = Series.objects.select_related("location").filter(pk=email.object_id).first()
         if series is None:
             continue

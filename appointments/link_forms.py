@@ -30,7 +30,7 @@ class _NumberField(forms.CharField):
         )
 
     def to_python(self, value: Any) -> str:
-        return western_digits(super().to_python(value))
+        return western_digits(super().to_python(value) or "")
 
 
 class BirthDateForm(forms.Form):

@@ -37,7 +37,7 @@ def address_of(notification: Notification, user: User) -> str | None:
     return page_of(notification.related_object_type, notification.related_object_id, user)
 
 
-def page_of(object_type: str, object_id: uuid.UUID | None, user: User) -> str | None:
+def page_of(object_type: str | None, object_id: uuid.UUID | None, user: User) -> str | None:
     """The page of a thing, if there is one for this user."""
     if not object_type or object_id is None or object_type not in _RESOLVERS:
         return None

@@ -161,7 +161,7 @@ class Reason(models.TextChoices):
     BOOKED_INSIDE_WINDOW = "booked_inside_window", _("Booked too late for this reminder")
     OPT_OUT_CHANNEL = "opt_out:channel", _("The patient switched this channel off")
     OPT_OUT_TYPE = "opt_out:type", _("The patient switched off this kind of message")
-    NO_CONSENT = "no_consent", _("The patient has not agreed to marketing")
+    NO_CONSENT = "no_consent", _("The patient has not agreed to this")
     GUARDIAN_UNVERIFIED = "guardian_unverified", _("No verified guardian to tell")
     DECEASED = "deceased", _("The patient has died")
     MERGED_AWAY = "merged_away", _("The file was merged into another")
