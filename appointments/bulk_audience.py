@@ -66,6 +66,9 @@ def _person(visit: Appointment, now: dt.datetime) -> Person:
         "location_name": visit.location,
         "phone": Code(number) if number else _NO_PHONE,
     }
+    if discretion.is_discreet(visit.location):
+        # Else the send's own, which is the clinic group's.
+        values["clinic_name"] = visit.location
     is_to_come = visit.status in AWAITED and visit.starts_at > now
     return Person(
         visit.patient_id,

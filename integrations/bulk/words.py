@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from core import discretion
 from core.errors import DomainError
 from core.models import Location, Tenant
 from integrations.bulk.audience import ALWAYS
@@ -146,5 +147,6 @@ def context_of(bulk: BulkSend) -> dict[str, Any]:
         context["location_name"] = location
         if location.phone:
             context["phone"] = Code(location.phone)
+    context = dict(discretion.discreet_context(context, location))
     context |= {name: bulk_values.unpack(value) for name, value in bulk.audience.get("values", {}).items()}
     return context

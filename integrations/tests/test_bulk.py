@@ -10,9 +10,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from appointments import bulk_audience
 from conftest import Clinic
 from core.errors import DomainError
-from core.models import AuditEvent, Patient, Role
+from core.models import AuditEvent, Location, Patient, Role
 from core.tenancy import tenant_scope
 from integrations import bulk_send, delivery
 from integrations.bulk import audience, control, plan, progress, run, words
@@ -495,3 +496,33 @@ def a_message(clinic: Clinic, patient: Patient, kind: str) -> Message:
     return MessagingService().send_message(
         tenant_id=clinic.tenant.pk, patient_id=patient.pk, channel="SMS", body="Hello", notification_type=kind
     )
+
+
+def test_a_send_about_visits_at_a_sensitive_place_names_neither_clinic_nor_place(clinic: Clinic) -> None:
+    Location.objects.filter(pk=clinic.location.pk).update(is_sensitive=True)
+    clinic.location.refresh_from_db()
+    visit = factories.AppointmentFactory(
+        tenant=clinic.tenant,
+        patient=clinic.patient,
+        provider=clinic.provider,
+        location=clinic.location,
+        department=clinic.department,
+        starts_at=timezone.now() + dt.timedelta(days=1),
+    )
+    people = bulk_audience.visits(starts=visit.starts_at, ends=visit.ends_at)
+    bulk = control.draft(
+        actor=clinic.admin,
+        name="Closed",
+        source="FILTERS",
+        message_class="SERVICE",
+        people=people,
+        variables=bulk_audience.VARIABLES,
+        object_type=bulk_audience.OBJECT_TYPE,
+    )
+    texts = dict.fromkeys(("body_en", "body_ar"), "{clinic_name} {location_name} {provider_name}")
+    control.words_set(actor=clinic.admin, bulk=bulk, texts=texts, channel="SMS", is_urgent=True)
+    control.check(actor=clinic.admin, bulk=bulk)
+    told = plan.samples(bulk)[0]["body"]
+    for name in (clinic.tenant.name_en, clinic.location.name_en, clinic.provider.name_en):
+        assert name not in told
+    assert told

@@ -129,6 +129,12 @@ def _messages(tenant: Tenant) -> Iterator[Item]:
         "" if own.quiet_from else _("No quiet hours: a message could wake a patient at night."),
     )
     yield Item(
+        reverse("appointments:policy"),
+        "user-x",
+        _("No-shows and waiting list"),
+        _("When a patient hears of a no-show, and how times that become free are offered."),
+    )
+    yield Item(
         reverse("core:settings_reminders"),
         "bell",
         _("Reminders"),
