@@ -55,7 +55,9 @@ def on_cancelled(appointment: Appointment, move: AppointmentEvent) -> None:
 
 
 def on_moved(appointment: Appointment, move: AppointmentEvent) -> None:
-    """The time that it has left is free now."""
+    """The time that it has left is free now. Saved as moved without another time: it has left none."""
+    if "old_provider_id" not in move.details:
+        return
     slot_freed(
         appointment,
         version=appointment.version - 1,

@@ -17,6 +17,7 @@ import datetime as dt
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Channel(models.TextChoices):
@@ -292,7 +293,7 @@ class TaskKind(models.TextChoices):
 
 
 class TaskState(models.TextChoices):
-    OPEN = "OPEN", _("Open")
+    OPEN = "OPEN", pgettext_lazy("task", "Open")
     DONE = "DONE", _("Done")
     # What it was about has changed by itself.
     OVER = "OVER", _("No longer needed")

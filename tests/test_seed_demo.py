@@ -7,6 +7,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -41,7 +42,7 @@ from core.tenancy import system_scope, tenant_scope
 from finance.models import Invoice, Payment
 from integrations.messaging_service import MessagingService
 from integrations.tasks import sweep_messages_task
-from notifications import lifecycle, registry, short_links
+from notifications import address, lifecycle, registry, rendering, short_links
 from notifications.models import (
     Announcement,
     BellState,
@@ -113,8 +114,11 @@ def test_a_clinic_has_staff_places_and_forty_patients_in_both_scripts(demo: Tena
 
 def test_guardians_have_several_children_and_one_is_not_verified(demo: Tenant) -> None:
     children = Counter(Guardianship.objects.values_list("guardian_id", flat=True))
-    assert Guardian.objects.count() == 6
-    assert sorted(children.values(), reverse=True) == [3, 3, 2, 2, 2, 1]
+    # Six mothers or other first contacts, and two fathers beside them.
+    assert Guardian.objects.count() == 8
+    firsts = Guardianship.objects.filter(is_primary=True).values_list("guardian_id", flat=True)
+    assert sorted(Counter(firsts).values(), reverse=True) == [3, 3, 2, 2, 2, 1]
+    assert len(children) == 8
     assert Guardianship.objects.filter(verified_at=None).count() == 1
     assert all(bond.patient.is_minor for bond in Guardianship.objects.select_related("patient__tenant"))
     minors = [patient for patient in Patient.objects.select_related("tenant") if patient.is_minor]
@@ -309,7 +313,11 @@ def test_the_words_are_rendered_in_the_readers_language(demo: Tenant) -> None:
 
 def test_the_seeded_words_are_those_the_fan_out_would_have_written(demo: Tenant) -> None:
     compared = Counter()
-    messages = Message.objects.exclude(event=None).select_related("event", "template").order_by("-created_at")
+    messages = (
+        Message.objects.exclude(event=None)
+        .select_related("event", "template", "patient__tenant", "guardian")
+        .order_by("-created_at")
+    )
     for message in messages:
         assert message.event is not None
         key = message.event.key
@@ -321,10 +329,20 @@ def test_the_seeded_words_are_those_the_fan_out_would_have_written(demo: Tenant)
         changed_since = key.startswith(("billing.", "appointment.reminder"))
         if not changed_since:
             context = short_links.shorten(message, subject.context).context
+            context = {**context, **_addressed(message)}
             assert message.body == message.template.render(message.language, **context)
-        assert set(message.template.variables) <= set(subject.context)
+        # The sender adds how the reader is addressed.
+        assert set(message.template.variables) <= set(subject.context) | set(address.EXAMPLE)
         compared[key] += 1
     assert len(compared) >= 7
+
+
+def _addressed(message: Message) -> dict[str, Any]:
+    """How the sender addresses its reader."""
+    if message.patient is None:
+        return {}
+    reader = message.guardian or message.patient
+    return rendering.for_reader(address.values_for(message.patient), reader)
 
 
 def test_messages_ended_in_every_way_and_mostly_well(demo: Tenant) -> None:

@@ -139,7 +139,9 @@ def offered(read: Subject) -> dict[str, object]:
 def test_a_no_show_offers_what_its_example_promises(clinic: Clinic, visit: Appointment) -> None:
     with time_machine.travel(visit.starts_at + dt.timedelta(minutes=15), tick=False):
         services.appointment_no_show(appointment_id=visit.pk, actor=clinic.front_desk)
-        read = subject("appointment.no_show")
+        # The patient's part, which waits; the provider's is told at once.
+        waiting = NotificationEvent.objects.exclude(due_at=None).get(key="appointment.no_show")
+        read = registry.get("appointment.no_show").describe(waiting)
         assert set(offered(read)) == set(registry.get("appointment.no_show").example)
         assert read.refusal is None
         assert read.useful_until == timezone.now() + dt.timedelta(hours=2, days=3), "days from when it is told"

@@ -171,6 +171,8 @@ DESK = [
     "core:patient_list",
     "notifications:dashboard",
     "notifications:message_list",
+    "notifications:conversations",
+    "notifications:desk_tasks",
     "notifications:inbox",
 ]
 
@@ -189,6 +191,7 @@ DESK = [
                 "notifications:operations",
                 "notifications:team",
                 "notifications:announcements",
+                "core:rights_list",
                 "core:audit",
                 "core:settings",
             ],

@@ -105,24 +105,24 @@ def test_the_filters_narrow_by_person_action_object_day_and_name(clinic: Clinic,
         patch.setattr("django.utils.timezone.now", lambda: yesterday)
         note(clinic, "holiday.created", obj=None, after={"reason": "day before"})
     note(clinic, "user.created", actor=clinic.front_desk, after={"reason": "by the desk"})
-    note(clinic, "patient.updated", obj=clinic.patient, after={"reason": "of a patient"})
+    note(clinic, "patient.updated", obj=clinic.patient, after={"reason": "on one file"})
     client = clinic.client(clinic.admin)
 
     def shown(**query) -> set[str]:
         page = text(client.get(TRAIL, query))
-        return {words for words in ("day before", "by the desk", "of a patient") if words in page}
+        return {words for words in ("day before", "by the desk", "on one file") if words in page}
 
     today = timezone.localdate()
-    assert shown() == {"day before", "by the desk", "of a patient"}
+    assert shown() == {"day before", "by the desk", "on one file"}
     assert shown(who=clinic.front_desk.pk) == {"by the desk"}
     assert shown(action="holiday.created") == {"day before"}
-    assert shown(kind="core.patient") == {"of a patient"}
-    assert shown(object=clinic.patient.pk) == {"of a patient"}
-    assert shown(since=today) == {"by the desk", "of a patient"}
+    assert shown(kind="core.patient") == {"on one file"}
+    assert shown(object=clinic.patient.pk) == {"on one file"}
+    assert shown(since=today) == {"by the desk", "on one file"}
     assert shown(until=today - dt.timedelta(days=1)) == {"day before"}
-    assert shown(q=clinic.patient.mrn) == {"of a patient"}
+    assert shown(q=clinic.patient.mrn) == {"on one file"}
     assert shown(q="desk@noor") == {"by the desk"}
-    assert shown(q=str(clinic.patient.pk)) == {"of a patient"}
+    assert shown(q=str(clinic.patient.pk)) == {"on one file"}
     assert shown(q="nobody of that name") == set()
 
 

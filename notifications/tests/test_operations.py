@@ -239,13 +239,14 @@ def test_the_page_makes_a_fixed_number_of_queries(clinic: Clinic) -> None:
             assert admin.get(PAGE).status_code == 200
         return len(queries)
 
-    few = count()
+    # Which accounts there are is asked once in two seconds, in one of the two.
+    few = max(count(), count())
     state(state=State.OPEN, opened_at=timezone.now())
     for lane in Lane:
         call(message(clinic, Status.SENT, lane=lane, next_check_at=timezone.now()), Outcome.ACCEPTED)
         message(clinic, Status.QUEUED, lane=lane, next_attempt_at=timezone.now())
     incident()
-    assert count() == few <= 12
+    assert count() <= few <= 12
 
 
 # --- it refreshes itself ---------------------------------------------------------------------------------------------

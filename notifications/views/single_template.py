@@ -21,7 +21,7 @@ from core.models import Location, Patient, User
 from finance.models import Invoice
 from integrations.messaging_service import MessagingService
 from integrations.outbox import Origin
-from notifications import default_words, gate, rendering, template_context
+from notifications import address, default_words, gate, rendering, template_context
 from notifications.models import Message, MessageTemplate, NotificationEvent
 from notifications.registry import Audience
 from notifications.states import Channel, Reason
@@ -86,9 +86,11 @@ def filling(template: MessageTemplate, patient: Patient, *, keeps: bool) -> Fill
     )
     if refusal is not None:
         made.obstacle = str(Reason(refusal).label)
+    # As the sender adds it: how the reader is addressed.
+    addressed = rendering.for_reader(address.values_for(patient), contact if isinstance(contact, Contact) else None)
     entry = template_context.entry_of(template.code)
     if entry is None:
-        made.values = {"patient_name": patient, "clinic_name": patient.tenant}
+        made.values = {"patient_name": patient, "clinic_name": patient.tenant, **addressed}
         return made
     event, made.subject = _event_of(entry[0].key, patient)
     if event is None:
@@ -98,7 +100,7 @@ def filling(template: MessageTemplate, patient: Patient, *, keeps: bool) -> Fill
         told = entry[0].describe(event)
         if not keeps:
             transaction.set_rollback(True)
-    made.values, made.location, made.useful_until = told.context, told.location, told.useful_until
+    made.values, made.location, made.useful_until = {**told.context, **addressed}, told.location, told.useful_until
     if told.refusal is not None:
         made.obstacle = made.obstacle or str(Reason(told.refusal).label)
     return made

@@ -112,8 +112,9 @@ def _conversation(build: Build, conversations: dict[str, Conversation], reply: I
             last_reply_at=reply.created_at,
         ),
     )
+    row.state = Conversation.State.OPEN
     row.unread += 1
-    row.last_reply_at = max(row.last_reply_at, reply.created_at)
+    row.last_reply_at = max(row.last_reply_at or reply.created_at, reply.created_at)
     return row
 
 
@@ -131,7 +132,8 @@ def replies(build: Build, messages: Sequence[Message]) -> list[tuple[InboundMess
         and message.delivered_at < build.now - dt.timedelta(hours=2)
     ]
     found = []
-    conversations: dict[str, Conversation] = {}
+    # Of an earlier day of the demo: the same number goes on writing in the same conversation.
+    conversations = {row.address: row for row in Conversation.objects.filter(tenant=build.tenant)}
     for message in build.rng.sample(heard, min(REPLIES_A_CLINIC, len(heard))):
         assert message.patient is not None
         assert message.delivered_at is not None

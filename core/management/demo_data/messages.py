@@ -71,10 +71,13 @@ def build_messages(
         post.events,
         post.messages,
         post.logs,
-        list(conversations.values()),
+        [row for row in conversations.values() if row._state.adding],
         [reply for reply, _happening in answers],
         post.bells,
     )
+    # Conversations of an earlier day of the demo go on.
+    for row in conversations.values():
+        row.save(update_fields=["unread", "last_reply_at", "state"])
     _count_bells(build, post.bells)
     return post
 
