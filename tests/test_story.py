@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from appointments import services
-from appointments.models import Appointment, Reminder
+from appointments.models import Appointment, Reminder, ReminderTiming
 from conftest import Clinic, make_clinic
 from core.tenancy import tenant_scope
 from integrations.tasks import sweep_messages_task
@@ -126,8 +126,11 @@ def test_a_reminder_that_is_due_leaves_by_beat_and_a_cancelled_one_does_not(
     kept = book(noor, ten_oclock)
     dropped = book(noor, ten_oclock + dt.timedelta(hours=1))
     services.appointment_cancel(appointment_id=dropped.pk, actor=noor.front_desk, reason="x")
-    Reminder.objects.filter(kind="24H").update(due_at=timezone.now())
     house.start_worker()
+    delivered(kept, "appointment.booked", "WHATSAPP", Status.READ, seconds=90)
+    # Who has just read of the visit would not be reminded of it.
+    ReminderTiming.objects.update(recent_hours=0)
+    Reminder.objects.filter(kind="24H").update(due_at=timezone.now())
     house.start_beat()
     # Beat looks every twenty seconds.
     delivered(kept, "appointment.reminder_24h", "WHATSAPP", Status.READ, seconds=60)
