@@ -77,11 +77,11 @@ def test_another_clinic_groups_rows_do_not_exist(clinic: Clinic, other_clinic: C
         assert User.objects.get(pk=other_clinic.front_desk.pk).is_active
 
 
-# Session with user and tenant; settings, locations, departments, tags and people; the accounts once in two seconds.
+# Session with user and tenant; settings, locations, departments, tags, bills and people; the accounts once in two seconds.
 @pytest.mark.parametrize(
     ("page", "most"),
     [
-        ("settings", 7),
+        ("settings", 8),
         ("settings_clinic", 2),
         ("settings_hours", 2),
         ("settings_retention", 2),
