@@ -127,6 +127,8 @@ def _to_patient(
         return 0
     made = 0
     order = gate.preferred_order(gate.preference_of(patient))
+    if subject.by_phone_only:
+        order.remove(Channel.EMAIL)
     channels: dict[Slot, Sequence[str]] = {
         Slot.MOBILE: [channel for channel in order if channel != Channel.EMAIL],
         Slot.PREFERRED: order,

@@ -47,6 +47,7 @@ class Subject:
     bell gathers by, where that is not the event's object: the patient who has replied three times. ``is_answered``: what
     a critical bell asks for has happened by itself, nobody need acknowledge it. ``told_already``: who has done it by
     a reply and was answered there (a guardian's id, or “patient”); no SMS or WhatsApp message tells them again.
+    ``by_phone_only``: it speaks of several who share a phone, and a letter would reach only one of them.
     """
 
     context: Mapping[str, Any]
@@ -58,6 +59,7 @@ class Subject:
     fold_key: str = ""
     is_answered: bool = False
     told_already: str = ""
+    by_phone_only: bool = False
     # Who reads it instead of the patient's own readers, or why they must not; None: the patient's own.
     reader: Contact | str | None = None
 

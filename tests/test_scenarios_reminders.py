@@ -17,6 +17,7 @@ from appointments.tasks import send_due_reminders_task
 from appointments.tests.test_booking import book
 from conftest import Clinic
 from core.models import Patient
+from integrations.sms_providers import Kind, Outgoing, ProviderError
 from integrations.tests.fakes import FakeProvider, provider
 from notifications import default_words
 from notifications.models import Message, Notification, NotificationEvent, NotificationPreference
@@ -319,3 +320,48 @@ def test_a_reminder_that_meets_its_own_booking_on_the_way_waits_and_gives_way(
     assert len(after(morning, 2 * MINUTE, provider, clinic.patient.phone)) == 1, "the booking"
     assert after(morning, 5 * MINUTE, provider, clinic.patient.phone) == []
     assert Reminder.objects.get(appointment=visit, kind="24H").reason == Reason.RECENT_CONFIRMATION
+
+
+def grown_up(clinic: Clinic, name_en: str, name_ar: str, email: str) -> Patient:
+    """One of two grown-up siblings who share the family's phone, not their letters."""
+    made: Patient = PatientFactory(tenant=clinic.tenant, name_en=name_en, name_ar=name_ar, phone=PHONE, email=email)
+    return made
+
+
+def test_who_shares_a_phone_but_no_email_is_reminded_in_one_message_that_goes_to_neither_email(
+    clinic: Clinic, provider: FakeProvider, morning: time_machine.Coordinates, ten: dt.datetime
+) -> None:
+    book(clinic, ten, patient=grown_up(clinic, "Huda Al-Harbi", "هدى الحربي", "huda@mail.example"))
+    book(clinic, ten + 30 * MINUTE, patient=grown_up(clinic, "Badr Al-Harbi", "بدر الحربي", "badr@mail.example"))
+    (told,) = after(morning, 4 * MINUTE, provider, PHONE)
+    assert told.index("هدى") < told.index("بدر")
+    morning.move_to(ten - DAY)
+    (day_before,) = after(morning, dt.timedelta(0), provider, PHONE)
+    assert day_before.index("هدى") < day_before.index("بدر")
+    message = Message.objects.get(event__key="appointment.reminder_together")
+    assert "EMAIL" not in message.fallback_channels
+
+
+def test_when_their_phone_takes_no_message_each_gets_a_letter_about_themselves_alone(
+    clinic: Clinic, provider: FakeProvider, morning: time_machine.Coordinates, ten: dt.datetime
+) -> None:
+    book(clinic, ten, patient=grown_up(clinic, "Huda Al-Harbi", "هدى الحربي", "huda@mail.example"))
+    book(clinic, ten + 30 * MINUTE, patient=grown_up(clinic, "Badr Al-Harbi", "بدر الحربي", "badr@mail.example"))
+    after(morning, 4 * MINUTE, provider, PHONE)
+
+    def refuse(outgoing: Outgoing) -> None:
+        if outgoing.to == PHONE:
+            raise ProviderError(Kind.NUMBER, code="30006")
+
+    provider.on_send = refuse
+    morning.move_to(ten - DAY)
+    letters: dict[str, list[str]] = {"huda@mail.example": [], "badr@mail.example": []}
+    for _ in range(6):
+        send_due_reminders_task()
+        for call in send_all(provider):
+            if call.to in letters:
+                letters[call.to].append(call.body)
+        morning.shift(10 * MINUTE)
+    assert {address: len(bodies) for address, bodies in letters.items()} == dict.fromkeys(letters, 1)
+    assert "بدر" not in letters["huda@mail.example"][0]
+    assert "هدى" not in letters["badr@mail.example"][0]

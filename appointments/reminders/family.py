@@ -24,7 +24,7 @@ from core.contacts import Contact, recipients_for
 from core.models import Guardianship, Patient
 from notifications import events, gate
 from notifications.models import Message, NotificationEvent
-from notifications.states import NEVER_LEFT, NotificationType, Reason
+from notifications.states import NEVER_LEFT, Channel, NotificationType, Reason, Status
 
 Kind = Reminder.Kind
 News = FamilyNews.Kind
@@ -36,6 +36,8 @@ REACH = {Kind.EARLY: _WHOLE_DAY, Kind.DAY_BEFORE: _WHOLE_DAY, Kind.TWO_HOURS: dt
 TOLD_AS_BOOKED = AWAITED - {Appointment.Status.CONFIRMED}
 # A text longer than this is read by nobody; the next ones get a message of their own.
 MOST = 6
+_UNDER_WAY = (Status.QUEUED, Status.SENDING)
+_NOT_RECEIVED = NEVER_LEFT | {Status.FAILED, Status.BOUNCED}
 _Place: TypeAlias = tuple[uuid.UUID, dt.date]
 
 
@@ -49,7 +51,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How somebody gets the messages about a patient. Equal: they can be told in one."""
+    """How somebody gets the messages about a patient. Equal: they can be told in one.
+
+    Whoever is told on a phone is known by the phone alone: the emails of those who share it may differ, and then the
+    one message goes to no email (``is_by_phone_only``).
+    """
 
     addresses: tuple[tuple[str, str], ...]
     channel: str
@@ -77,14 +83,21 @@ def readings(
         preference = preferences[patient_id]
         first: Contact = known[0]
         channel = str(preference.preferred_channel)
+        is_mobile = channel != Channel.EMAIL
         reading = Reading(
-            addresses=tuple((one.phone, one.email) for one in known),
+            addresses=tuple((one.phone, "" if is_mobile and one.phone else one.email) for one in known),
             channel=channel,
             language=preference.preferred_language or first.language,
         )
         is_wished = preference.combine_family and preference.refusal(channel, notification_type) is None
         found[patient_id] = (reading.address, reading if is_wished and reading.address else None)
     return found
+
+
+def is_by_phone_only(readers: Iterable[Sequence[Contact] | str]) -> bool:
+    """A letter would not reach all who read these visits' messages: their emails differ. ``readers``: those of each."""
+    emails = {tuple(one.email for one in each) for each in readers if not isinstance(each, str)}
+    return len(emails) > 1
 
 
 def gather(ready: Sequence[Reminder], now: dt.datetime) -> list[Group]:
@@ -214,17 +227,26 @@ def _settle(news: FamilyNews, now: dt.datetime) -> int:
     event = NotificationEvent.objects.filter(object_id=news.pk, key=_key(news.kind)).first()
     if event is None or event.processed_at is None:
         return 0
-    messages = list(Message.objects.filter(event=event).values_list("status", "reason"))
-    left = [status for status, _reason in messages if status not in NEVER_LEFT]
-    overtaken = [reason for _status, reason in messages if reason in (Reason.STALE_VERSION, Reason.STATUS_NOT_ELIGIBLE)]
-    told = 0
-    if not left and overtaken:
-        told = _tell_again(news)
-    elif any(status in ("QUEUED", "SENDING") for status in left):
+    messages = list(Message.objects.filter(event=event).values_list("status", "reason", "next_attempt_at"))
+    if any(status in _UNDER_WAY or next_at is not None for status, _reason, next_at in messages):
         return 0
+    has_left = any(status not in NEVER_LEFT for status, _reason, _next_at in messages)
+    is_overtaken = any(reason in (Reason.STALE_VERSION, Reason.STATUS_NOT_ELIGIBLE) for _s, reason, _n in messages)
+    is_lost = all(status in _NOT_RECEIVED for status, _reason, _next_at in messages)
+    told = 0
+    if (not has_left and is_overtaken) or (messages and is_lost and _was_by_phone_only(news)):
+        told = _tell_again(news)
     news.settled_at = now
     news.save(update_fields=["settled_at"])
     return told
+
+
+def _was_by_phone_only(news: FamilyNews) -> bool:
+    """Each visit's own message may still go to its own reader's email."""
+    if news.kind == News.BOOKED:
+        return False
+    patients = {row.appointment.patient for row in news.visits.select_related("appointment__patient__tenant")}
+    return is_by_phone_only(recipients_for(patients, notification_type=NotificationType.REMINDER).values())
 
 
 def _tell_again(news: FamilyNews) -> int:
