@@ -12,9 +12,11 @@ from typing import Any
 import structlog
 from celery import bootsteps
 from celery.beat import PersistentScheduler
-from celery.signals import worker_ready
+from celery.signals import worker_init, worker_ready
 from django.db import Error, connection
 from kombu.exceptions import OperationalError
+
+from agdar.heap import keep_loaded
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,11 @@ def _note(name: str) -> None:
     finally:
         # The process forks later (worker) or idles for long (beat): it keeps no connection.
         connection.close()
+
+
+@worker_init.connect
+def worker_has_loaded(**_: Any) -> None:
+    keep_loaded()
 
 
 @worker_ready.connect

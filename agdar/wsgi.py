@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.wsgi import get_wsgi_application
 
+from agdar.heap import keep_loaded
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
@@ -44,3 +46,4 @@ class Door:
 
 
 application = Door(get_wsgi_application())
+keep_loaded()

@@ -121,6 +121,9 @@ class Visitor:
         from django.conf import settings
         from django.test import Client
 
+        from agdar.heap import keep_loaded
+
+        keep_loaded()  # as every web process does
         self._client = Client(headers={"host": "127.0.0.1", "accept-language": "en"})
         self._client.cookies[settings.SESSION_COOKIE_NAME] = session_key
 
