@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from appointments.models import Appointment, AppointmentEvent, FamilyNews, FamilyVisit
+from appointments.models import Appointment, AppointmentEvent, FamilyNews
 from appointments.reminders import family, rules
 from notifications import events
 from notifications.models import Message, NotificationEvent
@@ -86,9 +85,8 @@ def take_back(appointment: Appointment, reason: Reason) -> list[NotificationEven
 
 def is_told(appointment: Appointment) -> bool:
     """Something about it has reached the patient, or may have."""
-    families = FamilyVisit.objects.filter(appointment=appointment).values("news_id")
-    about = Q(object_id=appointment.pk) | Q(object_id__in=families)
-    return Message.objects.filter(about, patient__isnull=False).exclude(status__in=NEVER_LEFT).exists()
+    about = Message.objects.filter(object_id__in=family.told_by(appointment), patient__isnull=False)
+    return about.exclude(status__in=NEVER_LEFT).exists()
 
 
 def is_untold(appointment: Appointment) -> bool:

@@ -237,6 +237,11 @@ def test_siblings_booked_within_the_undo_delay_are_told_in_one_message(
     (told,) = after(morning, 2 * MINUTE, provider, PHONE)
     assert told.index("سارة") < told.index("عمر")
     assert after(morning, 10 * MINUTE, provider, PHONE) == []
+    message = Message.objects.get(event__key="appointment.booked_together")
+    desk = clinic.client(clinic.front_desk)
+    for visit in Appointment.objects.all():
+        page = desk.get(f"/appointments/{visit.pk}/")
+        assert [line.message for line in page.context["appointment_messages"] if line.message.patient_id] == [message]
 
 
 def test_the_link_of_a_familys_message_leads_on_to_the_others(

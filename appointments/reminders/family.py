@@ -271,6 +271,15 @@ def _until(news: FamilyNews, row: FamilyVisit) -> dict[str, str]:
     return {"until": reminder.expires_at.isoformat()} if reminder is not None else {}
 
 
+def told_by(appointment: Appointment) -> list[uuid.UUID]:
+    """The ids of what messages about this visit may be about: itself, and news of several in which it is named.
+
+    A list, not a subquery: with one beside the visit's own id the messages would be read from end to end.
+    """
+    news = FamilyVisit.objects.filter(appointment=appointment).values_list("news_id", flat=True)
+    return [appointment.pk, *news]
+
+
 def companions(appointment: Appointment) -> list[Appointment]:
     """The other visits that the reader of this one was told of in the same message, and that still are as they were told."""
     told = FamilyNews.objects.filter(visits__appointment=appointment, visits__version=appointment.version)

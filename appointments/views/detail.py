@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from appointments import no_shows, selectors
 from appointments.models import Appointment, AppointmentEvent, ConfirmationToken, Reminder
+from appointments.reminders import family
 from appointments.states import AWAITED, Verb, legal_moves
 from appointments.views.history import history_of, reminders_of
 from appointments.views.verbs import MOVES, Move
@@ -105,7 +106,7 @@ def _messages(appointment: Appointment, user: User) -> dict[str, Any]:
     looks.record_look(user=user, patient=appointment.patient, page=Look.Page.APPOINTMENT)
     now = timezone.now()
     rows = list(
-        Message.objects.filter(object_type=Appointment._meta.label_lower, object_id=appointment.pk)
+        Message.objects.filter(object_id__in=family.told_by(appointment))
         .select_related("user", "guardian", "event")
         .order_by("-created_at", "-pk")
     )
