@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db.models import Q
+
 from appointments import calendar_file
 from appointments.calendar_file import Method
 from appointments.models import Appointment, Series
@@ -17,12 +19,11 @@ from core.models import Location
 from integrations import enclosures
 from integrations.sms_providers import CalendarFile
 from notifications.models import Message, NotificationEvent
-from notifications.states import Channel
+from notifications.states import NEVER_LEFT, Channel
 
 # The news that change a calendar. A reminder changes nothing, so it brings no entry that would have to be answered.
-_WITH_ENTRY = frozenset(
-    {"appointment.booked", "appointment.confirmed", "appointment.rescheduled", "appointment.cancelled"}
-)
+PUTS_ENTRY = frozenset({"appointment.booked", "appointment.confirmed", "appointment.rescheduled"})
+_WITH_ENTRY = PUTS_ENTRY | {"appointment.cancelled", "appointment.entered_in_error"}
 Fields = dict[str, Any]
 
 
@@ -50,6 +51,14 @@ def of_visits(messages: Sequence[Message]) -> Mapping[uuid.UUID, Mapping[str, An
             fields["calendar"] = CalendarFile(method.value, content, calendar_file.FILE_NAME)
         found[email.pk] = fields
     return found
+
+
+def is_in_a_calendar(visit: Appointment) -> bool:
+    """A letter has left that put the visit, alone or with its series, into a calendar."""
+    about = [visit.pk] if visit.series_id is None else [visit.pk, visit.series_id]
+    letters = Message.objects.filter(object_id__in=about, channel=Channel.EMAIL, patient__isnull=False)
+    with_entry = Q(event__key__in=PUTS_ENTRY) | Q(object_type=Series._meta.label_lower)
+    return letters.filter(with_entry).exclude(status__in=NEVER_LEFT).exists()
 
 
 def of_series(messages: Sequence[Message]) -> Mapping[uuid.UUID, Mapping[str, Any]]:

@@ -405,6 +405,14 @@ ENTRIES = (
         wakes=waking.wakes,
     ),
     _entry(
+        "appointment.entered_in_error",
+        ("Calendar entry taken back", "سحب موعد من التقويم"),
+        NotificationType.CHANGE,
+        _Rule(frozenset({S.ENTERED_IN_ERROR}), _start),
+        # Silent but for the calendar: only the letter can take back what a letter has put there.
+        Delivery(_P, (Slot.EMAIL,), (words.VOIDED_EMAIL,)),
+    ),
+    _entry(
         "appointment.no_show",
         ("No-show", "عدم حضور"),
         NotificationType.CHANGE,

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from appointments import enclosures
 from appointments.models import Appointment, AppointmentEvent, FamilyNews
 from appointments.reminders import family, rules
 from notifications import events
@@ -21,7 +22,7 @@ from notifications.registry import Audience
 from notifications.states import NEVER_LEFT, NotificationType, Reason
 
 BOOKED, MOVED = "appointment.booked", "appointment.rescheduled"
-CANCELLED = "appointment.cancelled"
+CANCELLED, VOIDED = "appointment.cancelled", "appointment.entered_in_error"
 RESTING = (BOOKED, MOVED)
 _STAFF = (Audience.PROVIDER, Audience.FRONT_DESK)
 # News that one message may tell of many visits: a series that was booked, a provider's day that was called off.
@@ -76,6 +77,14 @@ def tell_cancelled(appointment: Appointment, move: AppointmentEvent, overtaken: 
     is_news = any(event.key == BOOKED for event in overtaken) and not is_told(appointment)
     audiences = _STAFF if is_news else ()
     record_move(CANCELLED, appointment, move, _payload(move), audiences=audiences)
+
+
+def tell_voided(appointment: Appointment, move: AppointmentEvent) -> None:
+    """Nothing is said of what never was, but a calendar that has an entry of it is told to take it out."""
+    # Of a visit that was called off the calendars know already; one that is over stands in nobody's way.
+    is_known = move.from_status not in (Appointment.Status.CANCELLED, Appointment.Status.NO_SHOW)
+    if is_known and appointment.starts_at > timezone.now() and enclosures.is_in_a_calendar(appointment):
+        record_move(VOIDED, appointment, move, {}, audiences=(Audience.PATIENT,))
 
 
 def take_back(appointment: Appointment, reason: Reason) -> list[NotificationEvent]:

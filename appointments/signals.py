@@ -180,7 +180,7 @@ _ON_ENTERING: dict[str, tuple[Handler, ...]] = {
     S.COMPLETED: (handle_appointment_completed,),
     S.CANCELLED: (handle_appointment_cancelled,),
     S.NO_SHOW: (handle_appointment_no_show,),
-    S.ENTERED_IN_ERROR: (_withdraw_everything,),
+    S.ENTERED_IN_ERROR: (_withdraw_everything, first_news.tell_voided),
 }
 # Steps back, which are not what their new state usually means.
 _ON_STEP_BACK: dict[tuple[str, str], tuple[Handler, ...]] = {

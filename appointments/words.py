@@ -266,6 +266,14 @@ CANCELLED_BY_PATIENT_BELL = Bell(
     category=Category.APPOINTMENT,
 )
 
+VOIDED_EMAIL = letter(
+    "Removed from your calendar: {date}, {time}",
+    "أُزيل من تقويمكم: {date}، {time}",
+    "An entry for {patient_name} on {date} at {time} came into your calendar by mistake. This letter takes it out"
+    " again; there is nothing to do.\n\nQuestions? Call us on {phone}.",
+    "أُضيف إلى تقويمكم عن طريق الخطأ موعد باسم {patient_name} يوم {date} الساعة {time}. تزيله هذه الرسالة من التقويم، ولا"
+    " يلزم أي إجراء منكم.\n\nللاستفسار نرجو الاتصال على {phone}",
+)
 NO_SHOW_EMAIL = letter(
     "We missed you on {date}",
     "افتقدناكم يوم {date}",

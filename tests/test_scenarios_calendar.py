@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from icalendar import Calendar, Event
 
-from appointments import services
+from appointments import series, services
 from appointments.models import Appointment
 from appointments.tests.test_booking import book
 from conftest import Clinic
@@ -249,3 +249,59 @@ def test_staff_read_the_real_names_of_a_sensitive_place(
     letters = Message.objects.filter(user=clinic.provider)
     assert any("the psychiatrist is ill" in letter.body for letter in letters)
     assert discretion.CLINIC.en not in "".join(letter.body for letter in letters)
+
+
+def test_an_entry_of_a_visit_that_never_was_is_taken_back_and_nothing_else_is_said(
+    clinic: Clinic, visit: Appointment, server: MailServer
+) -> None:
+    services.appointment_confirm(appointment_id=visit.pk, actor=clinic.front_desk)
+    [mail] = mails(clinic, server)
+    _method, put = entry(mail)
+    services.appointment_void(appointment_id=visit.pk, actor=clinic.admin, reason="The wrong Sara")
+    [mail] = mails(clinic, server)
+    method, taken = entry(mail)
+    assert (method, str(taken["STATUS"]), taken["UID"]) == ("CANCEL", "CANCELLED", put["UID"])
+    assert taken["SEQUENCE"] > put["SEQUENCE"]
+    assert "wrong Sara" not in mail.as_string()
+    of_it = Message.objects.filter(event__key="appointment.entered_in_error")
+    assert set(of_it.values_list("channel", flat=True)) == {"EMAIL"}
+
+
+@pytest.mark.parametrize("how", ["never written about", "called off before"])
+def test_no_letter_takes_back_what_no_calendar_has(
+    clinic: Clinic, visit: Appointment, server: MailServer, how: str
+) -> None:
+    if how == "called off before":
+        services.appointment_confirm(appointment_id=visit.pk, actor=clinic.front_desk)
+        services.appointment_cancel(appointment_id=visit.pk, actor=clinic.front_desk, reason="x")
+        mails(clinic, server)
+    services.appointment_void(appointment_id=visit.pk, actor=clinic.admin, reason="x")
+    assert mails(clinic, server) == []
+    assert not NotificationEvent.objects.filter(key="appointment.entered_in_error").exists()
+
+
+def test_of_a_series_one_occurrence_that_never_was_is_taken_back(
+    clinic: Clinic, server: MailServer, ten_oclock: dt.datetime
+) -> None:
+    default_words.install(clinic.tenant.pk)
+    Patient.objects.filter(pk=clinic.patient.pk).update(email="sara@mail.example", language="en")
+    clinic.patient.refresh_from_db()
+    made = series.series_book(
+        actor=clinic.front_desk,
+        patient=clinic.patient,
+        provider=clinic.provider,
+        location=clinic.location,
+        department=clinic.department,
+        starts_at=ten_oclock,
+        duration=dt.timedelta(minutes=30),
+        count=3,
+    )
+    [mail] = mails(clinic, server)
+    [invitation, _file] = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    assert invitation.get_param("method") == "REQUEST"
+    second = made.visits.order_by("starts_at")[1]
+    services.appointment_void(appointment_id=second.pk, actor=clinic.admin, reason="x")
+    [mail] = mails(clinic, server)
+    method, event = entry(mail)
+    assert (method, str(event["UID"])) == ("CANCEL", str(made.pk))
+    assert event["RECURRENCE-ID"].dt == second.series_start

@@ -189,7 +189,7 @@ def appointment_correct_no_show(*, appointment_id: uuid.UUID, actor: User, to: s
 
 @transaction.atomic
 def appointment_void(*, appointment_id: uuid.UUID, actor: User, reason: str) -> Appointment:
-    """Entered in error: as if it had never been. The patient is told nothing."""
+    """Entered in error: as if it had never been. The patient is told nothing; a calendar that has it takes it out."""
     return _move(
         locked(appointment_id),
         actor,
