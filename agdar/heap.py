@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 
 from django.conf import settings
-from django.urls import get_resolver
+from django.urls import reverse
 from django.utils import translation
 
 
@@ -18,8 +18,8 @@ def keep_loaded() -> None:
 
     Once a process, when its apps are there; before a fork, so that the children share the pages.
     """
-    # Imports every view.
-    get_resolver().reverse_dict  # noqa: B018
+    # The first address that is made imports every view and fills the tables of all addresses.
+    reverse("core:home")
     for language, _name in settings.LANGUAGES:
         with translation.override(language):
             translation.gettext("Yes")

@@ -41,6 +41,7 @@ def _note(name: str) -> None:
 
 @worker_init.connect
 def worker_has_loaded(**_: Any) -> None:
+    """In the main process, before it forks."""
     keep_loaded()
 
 

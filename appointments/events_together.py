@@ -13,7 +13,7 @@ from appointments.events import ASK, SHOW
 from appointments.models import Appointment, FamilyNews, FamilyVisit, Reminder
 from appointments.reminders import family
 from appointments.told_together import VisitLine, VisitList, context_of, listed
-from core.contacts import recipients_for
+from core.contacts import contacts_for
 from notifications.models import NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.rendering import Code, Link, LocalDate, LocalTime, Words
@@ -54,9 +54,7 @@ def _describe(event: NotificationEvent) -> Subject:
         location=visits[0].location,
         useful_until=until,
         refusal=_refusal(news, rows, until),
-        by_phone_only=family.is_by_phone_only(
-            recipients_for({visit.patient for visit in visits}, notification_type=NotificationType.REMINDER).values()
-        ),
+        by_phone_only=family.is_by_phone_only(visits),
     )
 
 
@@ -72,7 +70,7 @@ def _refusal(news: FamilyNews, rows: list[FamilyVisit], until: dt.datetime) -> R
     """Its words are one: what no longer holds of one visit stops the message, and ``family.settle`` tells of the others."""
     if until <= timezone.now():
         return Reason.PAST_DUE
-    people = recipients_for({row.appointment.patient for row in rows})
+    people = contacts_for({row.appointment.patient for row in rows})
     if any(isinstance(people[row.appointment.patient_id], str) or not family.holds(news, row) for row in rows):
         return Reason.STALE_VERSION
     return None

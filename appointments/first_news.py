@@ -81,9 +81,9 @@ def tell_cancelled(appointment: Appointment, move: AppointmentEvent, overtaken: 
 
 def tell_voided(appointment: Appointment, move: AppointmentEvent) -> None:
     """Nothing is said of what never was, but a calendar that has an entry of it is told to take it out."""
-    # Of a visit that was called off the calendars know already; one that is over stands in nobody's way.
-    is_known = move.from_status not in (Appointment.Status.CANCELLED, Appointment.Status.NO_SHOW)
-    if is_known and appointment.starts_at > timezone.now() and enclosures.is_in_a_calendar(appointment):
+    # One that was called off has been taken out already; one that is over stands in nobody's way.
+    may_stand_there = move.from_status != Appointment.Status.CANCELLED and appointment.starts_at > timezone.now()
+    if may_stand_there and enclosures.is_in_a_calendar(appointment):
         record_move(VOIDED, appointment, move, {}, audiences=(Audience.PATIENT,))
 
 

@@ -94,10 +94,10 @@ def readings(
     return found
 
 
-def is_by_phone_only(readers: Iterable[Sequence[Contact] | str]) -> bool:
-    """A letter would not reach all who read these visits' messages: their emails differ. ``readers``: those of each."""
-    emails = {tuple(one.email for one in each) for each in readers if not isinstance(each, str)}
-    return len(emails) > 1
+def is_by_phone_only(visits: Iterable[Appointment]) -> bool:
+    """A letter would not reach all who are reminded of these visits: their emails differ."""
+    found = recipients_for({visit.patient for visit in visits}, notification_type=NotificationType.REMINDER)
+    return len({tuple(one.email for one in each) for each in found.values() if not isinstance(each, str)}) > 1
 
 
 def gather(ready: Sequence[Reminder], now: dt.datetime) -> list[Group]:
@@ -242,11 +242,10 @@ def _settle(news: FamilyNews, now: dt.datetime) -> int:
 
 
 def _was_by_phone_only(news: FamilyNews) -> bool:
-    """Each visit's own message may still go to its own reader's email."""
+    """Each visit's own message may still go to its own reader's email. Bookings are told on phones only, alone too."""
     if news.kind == News.BOOKED:
         return False
-    patients = {row.appointment.patient for row in news.visits.select_related("appointment__patient__tenant")}
-    return is_by_phone_only(recipients_for(patients, notification_type=NotificationType.REMINDER).values())
+    return is_by_phone_only(row.appointment for row in news.visits.select_related("appointment__patient__tenant"))
 
 
 def _tell_again(news: FamilyNews) -> int:

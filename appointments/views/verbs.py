@@ -170,7 +170,7 @@ _TABLE = (
     Move(
         Verb.VOID,
         _("Entered in error"),
-        _("As if it had never been booked. The patient is told nothing."),
+        _("As if it had never been booked. The patient is told nothing; their calendar takes it out."),
         _("The appointment is marked as entered in error."),
         "x",
         services.appointment_void,
