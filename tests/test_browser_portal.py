@@ -64,13 +64,16 @@ def test_a_patient_signs_in_by_phone_looks_around_and_asks_for_a_copy(
     expect(page.locator("#id_address")).to_be_visible()
 
 
+@pytest.mark.parametrize("is_phone", [False, True], ids=["desk", "phone"])
 @pytest.mark.parametrize("language", ["en", "ar"])
-def test_the_staffs_pages_of_requests_are_accessible(clinic: Clinic, page_for: PageFor, language: str) -> None:
+def test_the_staffs_pages_of_requests_are_accessible_and_fit(
+    clinic: Clinic, page_for: PageFor, language: str, is_phone: bool
+) -> None:
     request = rights.rights_open(
         patient=clinic.patient, kind="ERASURE", asked_by=f"patient:{clinic.patient.pk}", details="All of it"
     )
     holds.hold_place(actor=clinic.admin, patient=clinic.patient, reason="Case 4711")
-    page = page_for(clinic.admin, language)
+    page = page_for(clinic.admin, language, is_phone=is_phone)
     for address in ("/rights/", "/rights/?over=1", f"/rights/{request.pk}/", f"/patients/{clinic.patient.pk}/rights/"):
         page.goto(address)
         assert_accessible(page)

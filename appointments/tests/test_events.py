@@ -41,6 +41,8 @@ LIFECYCLE = {
     "appointment.in_progress": {},
     "appointment.completed": {P: {MAIL}},
     "appointment.cancelled": {P: {MOBILE, MAIL, BELL}, PROVIDER: {MAIL, BELL}, DESK: {BELL}},
+    # Beside the table: silent, but what a letter put into a calendar only a letter takes out.
+    "appointment.entered_in_error": {P: {MAIL}},
     "appointment.no_show": {P: {MAIL, BELL}, PROVIDER: {MAIL, BELL}},
     "appointment.reminder_3d": {P: {PREFERRED}},
     "appointment.reminder_24h": {P: {PREFERRED}},
@@ -52,6 +54,7 @@ KINDS = {
     "appointment.confirmed": NotificationType.CONFIRMATION,
     "appointment.rescheduled": NotificationType.CHANGE,
     "appointment.cancelled": NotificationType.CHANGE,
+    "appointment.entered_in_error": NotificationType.CHANGE,
     "appointment.reminder_24h": NotificationType.REMINDER,
     "appointment.reminder_2h": NotificationType.REMINDER,
     "results.ready": NotificationType.RESULTS,
