@@ -68,7 +68,12 @@ _DESK = (
                     "appointments:create",
                     "appointments:action",
                     "appointments:consent",
-                    "finance:",
+                    "appointments:absence",
+                    "appointments:series",
+                    "appointments:waiting",
+                    "finance:invoice_",
+                    "finance:payment_",
+                    "finance:refund_",
                 ),
             ),
             Entry("core:patient_list", "users", _("Patients"), ("core:patient_", "core:guardian_", "core:consent_")),
@@ -114,7 +119,12 @@ _ADMIN = (
                 "core:rights_list", "shield-check", _("Requests about data"), ("core:rights_", "core:patient_rights")
             ),
             Entry("core:audit", "history", _("Audit trail"), ("core:audit_", "core:looks")),
-            Entry("core:settings", "settings", pgettext_lazy("page", "Settings"), ("core:settings_", "branding:")),
+            Entry(
+                "core:settings",
+                "settings",
+                pgettext_lazy("page", "Settings"),
+                ("core:settings_", "branding:", "appointments:policy", "finance:billing_settings"),
+            ),
         ),
     ),
 )

@@ -242,8 +242,8 @@ def minutes(value: dt.timedelta) -> int:
 @register.filter
 @stringfilter
 def phone(value: str) -> SafeString | str:
-    """``+966501234567`` → +966 50 123 4567, left to right."""
-    return _bdi(phones.display(value), ltr=True) if value else ""
+    """``+966501234567`` → +966 50 123 4567, left to right and in one line: broken, its halves stand in the wrong order."""
+    return format_html('<bdi dir="ltr" class="num nw">{}</bdi>', phones.display(value)) if value else ""
 
 
 @register.filter

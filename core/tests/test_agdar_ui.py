@@ -124,7 +124,7 @@ def test_nothing_is_written_for_nothing(name):
 
 
 def test_numbers_keep_their_direction_and_are_escaped():
-    assert write("{{ it|phone }}", it="+966501234567") == '<bdi dir="ltr" class="num">+966 50 123 4567</bdi>'
+    assert write("{{ it|phone }}", it="+966501234567") == '<bdi dir="ltr" class="num nw">+966 50 123 4567</bdi>'
     assert write("{{ it|ltr }}", it="<b>") == '<bdi dir="ltr" class="num">&lt;b&gt;</bdi>'
 
 

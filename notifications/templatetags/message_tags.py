@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 
-from core import phone
+from core.templatetags import agdar_ui
 from notifications import default_words, markup, selectors
 from notifications.models import Message, MessageAttempt, MessageTemplate
 
@@ -18,8 +18,7 @@ register = template.Library()
 @register.filter
 def address(recipient: str) -> SafeString:
     """A phone number or an email address, left to right in both languages."""
-    text = phone.display(recipient) if recipient.startswith("+") else recipient
-    return format_html('<bdi dir="ltr">{}</bdi>', text)
+    return agdar_ui.phone(recipient) if recipient.startswith("+") else agdar_ui.ltr(recipient)
 
 
 @register.filter
