@@ -20,7 +20,7 @@ from enum import StrEnum
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -30,13 +30,14 @@ from appointments.services.common import clean_reason
 from appointments.states import AWAITED, OCCUPYING
 from core import audit, discretion
 from core.access import Can
-from core.contacts import Contact, recipients_for
+from core.contacts import DECEASED, Contact, recipients_for
 from core.errors import DomainError
 from core.models import Location, Patient, Role, User
 from core.permissions import NotAllowed, demand
 from core.tenancy import active_tenant_ids, tenant_scope
 from notifications import desk_tasks, events
-from notifications.states import NotificationType, TaskKind
+from notifications.models import Message, NotificationEvent
+from notifications.states import NotificationType, Reason, TaskKind
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,14 @@ CALL_BEFORE = dt.timedelta(hours=3)
 LONGEST = dt.timedelta(days=92)
 # Whoever runs one needs seconds.
 _UNFINISHED_AFTER = dt.timedelta(minutes=2)
+
+# A message that was put off has gone by then.
+_TOLD_WITHIN = dt.timedelta(days=2)
+# One of a family is no longer to be told of on this address.
+_READ_BY_OTHERS = (
+    *(Reason.STALE_VERSION, Reason.GUARDIAN_BLOCKED, Reason.GUARDIAN_UNVERIFIED),
+    *(Reason.DECEASED, Reason.RESTRICTED, Reason.MERGED_AWAY),
+)
 
 Outcome = AbsenceVisit.Outcome
 
@@ -61,7 +70,7 @@ class NeedsCall(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One visit that will be called off. ``family``: those with one number read one message."""
+    """One visit that will be called off. ``family``: those with one number read one message; 0: nobody is told."""
 
     visit: Appointment
     family: int
@@ -77,7 +86,8 @@ class Preview:
     @property
     def messages(self) -> int:
         """How many families read one."""
-        return len({line.family for line in self.lines if line.needs_call is not NeedsCall.NO_CONTACT})
+        told = {line.family for line in self.lines if line.needs_call is not NeedsCall.NO_CONTACT}
+        return len(told - {0})
 
     @property
     def calls(self) -> Sequence[Line]:
@@ -126,14 +136,20 @@ def finish(absence_id: uuid.UUID) -> int:
     if absence.finished_at is not None:
         return 0
     now = timezone.now()
+    if absence.lifted_at is not None:
+        # The provider comes after all, and nobody has been told anything yet.
+        absence.finished_at = now
+        absence.save(update_fields=["finished_at"])
+        return 0
     found = list(_in_the_way(absence.provider, absence.starts_at, absence.ends_at, absence.location))
     lines = {line.visit.pk: line for line in _lines([visit for visit in found if _can_go(visit, now)], now)}
     rows: list[AbsenceVisit] = []
     for visit in found:
         line = lines.get(visit.pk)
         # Booked a minute ago, and nobody has been told: the patient need not hear that it is off, either.
-        is_known = not first_news.is_untold(visit)
+        is_untold = first_news.is_untold(visit)
         cancelled = _cancelled(visit, absence) if line is not None else None
+        is_known = not is_untold or first_news.is_told(visit)
         rows.append(
             AbsenceVisit(
                 tenant_id=absence.tenant_id,
@@ -179,8 +195,30 @@ def lift(*, absence_id: uuid.UUID, actor: User) -> ProviderAbsence:
     return absence
 
 
+def taken_back(visit: Appointment) -> None:
+    """A visit takes place after all, and its family has not read yet that it is off: the others are told without it."""
+    called_off = AbsenceVisit.objects.filter(appointment=visit, outcome=Outcome.CANCELLED)
+    row = called_off.exclude(family=0).order_by("absence__created_at").last()
+    if row is None:
+        return
+    about = NotificationEvent.objects.filter(
+        object_id=row.absence_id, key=CALLED_OFF, payload__family=row.family, processed_at__isnull=False
+    )
+    for event in first_news.withdraw_messages(about, Reason.STATUS_NOT_ELIGIBLE):
+        events.record(
+            CALLED_OFF,
+            tenant_id=event.tenant_id,
+            dedupe=f"{event.pk}:{visit.pk}:{visit.version}",
+            obj=row.absence,
+            actor=event.actor,
+            payload=event.payload,
+        )
+
+
 def finish_all() -> dict[str, int]:
-    """What a crash has left half done. Safe to run twice at once; one that fails does not stop the others."""
+    """What a crash has left half done, and families that are none any more. Safe to run twice at once; one that fails
+    does not stop the others.
+    """
     counts = {"finished": 0, "failed": 0}
     for tenant_id in active_tenant_ids():
         with tenant_scope(tenant_id):
@@ -194,6 +232,11 @@ def finish_all() -> dict[str, int]:
                     counts["failed"] += 1
                 else:
                     counts["finished"] += 1
+            try:
+                _tell_apart()
+            except Exception as error:  # noqa: BLE001  # the same
+                log.error("absence_failed", tenant_id=str(tenant_id), error=type(error).__name__)  # noqa: TRY400
+                counts["failed"] += 1
     return counts
 
 
@@ -259,19 +302,25 @@ def _lines(visits: Sequence[Appointment], now: dt.datetime) -> list[Line]:
     lines = []
     for visit in visits:
         found = readers[visit.patient_id]
-        family = numbers.setdefault(_family_key(visit.patient, found), len(numbers) + 1)
+        key = _family_key(visit.patient, found)
+        family = 0 if found == DECEASED else numbers.setdefault(key, len(numbers) + 1)
         lines.append(Line(visit, family, _needs_call(visit, found, now)))
     return lines
 
 
 def _family_key(patient: Patient, readers: Sequence[Contact] | str) -> tuple[str, ...]:
-    """The same people on the same phones read one message. Who is reached by nobody stands alone."""
+    """The same people at the same addresses read one message: its letter names all of them. Who is reached by nobody
+    stands alone.
+    """
     if isinstance(readers, str):
         return (f"patient:{patient.pk}",)
-    return tuple(sorted(reader.phone or reader.email or reader.person_key for reader in readers))
+    addresses = (f"{reader.phone} {reader.email}".strip() for reader in readers)
+    return tuple(sorted(address or reader.person_key for reader, address in zip(readers, addresses, strict=True)))
 
 
 def _needs_call(visit: Appointment, readers: Sequence[Contact] | str, now: dt.datetime) -> NeedsCall | None:
+    if readers == DECEASED:
+        return None
     if isinstance(readers, str) or not any(reader.phone or reader.email for reader in readers):
         return NeedsCall.NO_CONTACT
     if visit.starts_at - now < CALL_BEFORE:
@@ -318,10 +367,39 @@ def _tell(absence: ProviderAbsence, gone: Iterable[AbsenceVisit]) -> None:
         )
 
 
+def _tell_apart() -> None:
+    """Whose news waited for the morning, and is read by others than their relatives' by then, is told alone."""
+    for absence in ProviderAbsence.objects.filter(finished_at__gt=timezone.now() - _TOLD_WITHIN):
+        told = NotificationEvent.objects.filter(key=CALLED_OFF, object_id=absence.pk, processed_at__isnull=False)
+        refused = Message.objects.filter(
+            event__in=list(told.values_list("pk", flat=True)), patient__isnull=False, reason__in=_READ_BY_OTHERS
+        )
+        for family in set(refused.values_list("event__payload__family", flat=True)):
+            _split(absence.pk, family)
+
+
+@transaction.atomic
+def _split(absence_id: uuid.UUID, family: int) -> None:
+    """Each person of a family becomes one of their own, and is told. Once: then there is nobody left in it."""
+    absence = ProviderAbsence.objects.select_for_update(of=("self",), no_key=True).get(pk=absence_id)
+    mine = AbsenceVisit.objects.filter(absence=absence, outcome=Outcome.CANCELLED)
+    rows = list(mine.filter(family=family).select_related("appointment").order_by("appointment__starts_at", "pk"))
+    people = list(dict.fromkeys(row.appointment.patient_id for row in rows))
+    if len(people) < 2:
+        return
+    first = mine.aggregate(last=Max("family"))["last"] + 1
+    for row in rows:
+        row.family = first + people.index(row.appointment.patient_id)
+    AbsenceVisit.objects.bulk_update(rows, ["family"])
+    _tell(absence, rows)
+
+
 def _ask_the_desk(gone: Iterable[AbsenceVisit]) -> None:
-    """To find each a new time; to call where a message is not enough."""
+    """To find each a new time; to call where a message is not enough. Nobody calls the family of who has died."""
     for row in gone:
         visit = row.appointment
+        if visit.patient.deceased_at is not None:
+            continue
         desk_tasks.open_task(
             TaskKind.REBOOK,
             tenant_id=visit.tenant_id,

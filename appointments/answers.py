@@ -17,6 +17,7 @@ from appointments.models import Appointment, FamilyNews, FamilyVisit
 from appointments.services.common import locked
 from appointments.states import AWAITED
 from core.errors import DomainError
+from integrations import answering
 from notifications import desk_tasks, events
 from notifications.models import InboundMessage, NotificationEvent
 from notifications.questions import Look, Thing
@@ -64,6 +65,7 @@ class _Line:
         )
 
 
+_HERE = ("{name}: arrived for {date}, {time}.", "{name}: تم تسجيل الحضور لموعد {date}، {time}.")
 _STATES: Mapping[str, tuple[str, str]] = {
     S.BOOKED: ("{name}: the appointment is now on {date}, {time}.", "{name}: الموعد الآن {date}، {time}."),
     S.RESCHEDULED: ("{name}: the appointment is now on {date}, {time}.", "{name}: الموعد الآن {date}، {time}."),
@@ -72,7 +74,11 @@ _STATES: Mapping[str, tuple[str, str]] = {
         "{name}: the appointment on {date}, {time} is cancelled.",
         "{name}: الموعد الذي كان {date}، {time} ملغى.",
     ),
+    S.ARRIVED: _HERE,
+    S.IN_PROGRESS: _HERE,
 }
+# True whatever the clock says. Who sits in the waiting room must not read that it is over.
+_STANDS = frozenset({S.CANCELLED, S.ARRIVED, S.IN_PROGRESS})
 _OVER = ("{name}: the appointment on {date}, {time} is over.", "{name}: موعد {date}، {time} انتهى وقته.")
 
 
@@ -84,8 +90,9 @@ class VisitAnswers:
     def things_of(self, event: NotificationEvent) -> list[Thing]:
         """One visit, or all that a message to a family lists."""
         if event.object_type == FamilyNews._meta.label_lower:
-            listed = FamilyVisit.objects.filter(news=event.object_id).values_list("appointment_id", "version")
-            return [Thing(OBJECT_TYPE, pk, version) for pk, version in listed]
+            # In the order of the message's text: patients answer with its numbers.
+            listed = FamilyVisit.objects.filter(news=event.object_id).order_by("appointment__starts_at", "pk")
+            return [Thing(OBJECT_TYPE, row.appointment_id, row.version) for row in listed]
         if event.object_id is None or event.object_type != OBJECT_TYPE:
             return []
         return [Thing(OBJECT_TYPE, event.object_id, event.object_version)]
@@ -119,7 +126,7 @@ def _look(thing: Thing, visit: Appointment) -> Look:
         is_dead=not can,
         names=(visit.patient.name_en, visit.patient.name_ar),
         line=_Line(visit),
-        state=_Line(visit, *(_STATES[visit.status] if is_awaited or visit.status == S.CANCELLED else _OVER)),
+        state=_Line(visit, *(_STATES[visit.status] if is_awaited or visit.status in _STANDS else _OVER)),
         link=Link(tokens.link_for(visit)) if is_awaited else None,
         starts_at=visit.starts_at,
     )
@@ -131,14 +138,14 @@ def _can(thing: Thing, visit: Appointment) -> frozenset[Meaning]:
     return _ALL if visit.status in _TO_CONFIRM else _NOT_CONFIRM
 
 
-def _who(reply: InboundMessage) -> str:
+def _who(visit: Appointment, reply: InboundMessage) -> str:
     """Who has written, as the fan-out names them: nobody is told by SMS what they did by SMS."""
-    last = reply.in_reply_to
-    return str(last.guardian_id) if last is not None and last.guardian_id is not None else "patient"
+    reader = answering.reader_at(reply, visit.patient)
+    return str(reader.guardian.pk) if reader is not None and reader.guardian is not None else "patient"
 
 
 def _confirm(visit: Appointment, reply: InboundMessage) -> None:
-    services.appointment_confirm(appointment_id=visit.pk, actor=None, answered=_who(reply))
+    services.appointment_confirm(appointment_id=visit.pk, actor=None, answered=_who(visit, reply))
     events.record(
         "appointment.confirmed_by_patient",
         tenant_id=visit.tenant_id,
@@ -150,7 +157,7 @@ def _confirm(visit: Appointment, reply: InboundMessage) -> None:
 
 def _cancel(visit: Appointment, reply: InboundMessage) -> None:
     services.appointment_cancel(
-        appointment_id=visit.pk, actor=None, by=Appointment.CancelledBy.PATIENT, answered=_who(reply)
+        appointment_id=visit.pk, actor=None, by=Appointment.CancelledBy.PATIENT, answered=_who(visit, reply)
     )
 
 

@@ -9,7 +9,7 @@ class AppointmentsConfig(AppConfig):
     verbose_name = _("Appointments")
 
     def ready(self) -> None:
-        from appointments import answers, bulk_audience, enclosures, merging, readers, rollups, signals  # noqa: F401  # the handlers connect themselves
+        from appointments import answers, bulk_audience, enclosures, link_holders, merging, readers, rollups, signals  # noqa: F401  # the handlers connect themselves
         from appointments.events import ENTRIES
         from appointments.events_more import ENTRIES as MORE
         from appointments.events_together import ENTRIES as TOGETHER
@@ -23,8 +23,9 @@ class AppointmentsConfig(AppConfig):
         checks.register(bulk_audience.OBJECT_TYPE, bulk_audience.refusals)
         links.register_link("appointments.appointment", appointment_address)
         rollups.register()
-        from appointments import subject_sections
+        from appointments import clocks, subject_sections
 
         subject_sections.register()
         merging.register()
         enclosures.register()
+        clocks.register()

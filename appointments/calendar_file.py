@@ -66,7 +66,8 @@ def ics_for(appointment: Appointment, method: str, *, language: str = "en", atte
     else:
         sequence = series_sequence(series, list(series.visits.all()))
         event = _event(appointment, method, language, attendee, str(series.pk), sequence)
-        event.add("recurrence-id", timezone.localtime(planned, appointment.location.zone))
+        # On the clock of the rule, by which a calendar finds it, wherever the visit is now.
+        event.add("recurrence-id", timezone.localtime(planned, series.location.zone))
         calendar.add_component(event)
     return _written(calendar)
 
@@ -105,8 +106,13 @@ def ics_for_series(
 
 
 def series_sequence(series: Series, visits: Iterable[Appointment]) -> int:
-    """Grows with each change of the whole and of any visit: an occurrence is never older than the rule it is part of."""
-    return 2 * (series.version - 1) + sum(sequence_of(visit, method_of(visit)) for visit in visits)
+    """Grows with each change of the whole and of any visit: an occurrence is never older than the rule it is part of.
+
+    A patient who stayed away adds nothing: that may be put right within one version, and the number would fall.
+    """
+    return 2 * (series.version - 1) + sum(
+        sequence_of(visit, Method.REQUEST if visit.status == S.NO_SHOW else method_of(visit)) for visit in visits
+    )
 
 
 def summary_of(appointment: Appointment, language: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from appointments import arrival_card, first_news, rebooking, reminders, tokens, waking, words
+from appointments import arrival_card, calls, first_news, rebooking, reminders, tokens, waking, words
 from appointments.models import Appointment, Reminder
 from appointments.states import AWAITED, OCCUPYING
 from core import phone
@@ -298,6 +298,7 @@ def _entry(
     live: Live | None = None,
     gather: Callable[[NotificationEvent], bool] | None = None,
     wakes: Callable[[NotificationEvent], bool] | None = None,
+    call: Callable[[NotificationEvent], None] | None = None,
 ) -> EventType:
     return EventType(
         key=key,
@@ -311,6 +312,7 @@ def _entry(
         live=live,
         gather=gather,
         wakes=wakes,
+        call=call,
         example={**_EXAMPLE, **(example or {})},
     )
 
@@ -359,6 +361,7 @@ ENTRIES = (
         example=_EXAMPLE_MOVE,
         lane=Lane.URGENT,
         wakes=waking.wakes,
+        call=calls.call,
     ),
     _entry(
         "appointment.arrived",
@@ -403,6 +406,7 @@ ENTRIES = (
         example=_EXAMPLE_REASON,
         lane=Lane.URGENT,
         wakes=waking.wakes,
+        call=calls.call,
     ),
     _entry(
         "appointment.entered_in_error",

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from appointments import absences, free_slots, offers, rebooking, series, tokens, words_more
 from appointments.models import AbsenceVisit, Appointment, ProviderAbsence, Series, SlotOffer
+from appointments.reminders import family
 from appointments.states import AWAITED
 from appointments.told_together import VisitLine, VisitList, context_of, counted, listed
 from core import discretion
@@ -103,6 +104,10 @@ def _called_off(event: NotificationEvent) -> Subject:
     if not visits:
         return _GONE
     until = visits[-1].starts_at
+    refusal = Reason.PAST_DUE if until <= timezone.now() else None
+    if not family.is_read_together({visit.patient for visit in visits}, NotificationType.CHANGE):
+        # It names all of them: each is told alone (``absences.finish_all``).
+        refusal = refusal or Reason.STALE_VERSION
     return Subject(
         context={
             **context_of(visits[0].patient, visits),
@@ -112,7 +117,7 @@ def _called_off(event: NotificationEvent) -> Subject:
         patient=visits[0].patient,
         location=discretion.strictest(visit.location for visit in visits),
         useful_until=until,
-        refusal=Reason.PAST_DUE if until <= timezone.now() else None,
+        refusal=refusal,
     )
 
 

@@ -13,11 +13,10 @@ from appointments.events import ASK, SHOW
 from appointments.models import Appointment, FamilyNews, FamilyVisit, Reminder
 from appointments.reminders import family
 from appointments.told_together import VisitLine, VisitList, context_of, listed
-from core.contacts import contacts_for
-from notifications.models import NotificationEvent
+from notifications.models import Message, NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.rendering import Code, Link, LocalDate, LocalTime, Words
-from notifications.states import NotificationType, Reason
+from notifications.states import Channel, NotificationType, Reason
 
 S = Appointment.Status
 
@@ -63,15 +62,23 @@ def _refusal_now(event: NotificationEvent) -> Reason | None:
     if found is None or not found[1]:
         return Reason.STATUS_NOT_ELIGIBLE
     news, rows = found
-    return _refusal(news, rows, _until(news, rows))
+    refused = _refusal(news, rows, _until(news, rows))
+    letters = Message.objects.filter(event=event, channel=Channel.EMAIL)
+    if refused is None and family.is_by_phone_only(row.appointment for row in rows) and letters.exists():
+        # One email when it was written down, two by now.
+        return Reason.STALE_VERSION
+    return refused
 
 
 def _refusal(news: FamilyNews, rows: list[FamilyVisit], until: dt.datetime) -> Reason | None:
-    """Its words are one: what no longer holds of one visit stops the message, and ``family.settle`` tells of the others."""
+    """Its words are one: what no longer holds of one visit, or a reader who is not everybody's any more, stops the
+    message, and ``family.settle`` tells of the others.
+    """
     if until <= timezone.now():
         return Reason.PAST_DUE
-    people = contacts_for({row.appointment.patient for row in rows})
-    if any(isinstance(people[row.appointment.patient_id], str) or not family.holds(news, row) for row in rows):
+    kind = NotificationType.CONFIRMATION if news.kind == FamilyNews.Kind.BOOKED else NotificationType.REMINDER
+    is_shared = family.is_read_together({row.appointment.patient for row in rows}, kind)
+    if not is_shared or not all(family.holds(news, row) for row in rows) or family.is_told_apart(news, rows):
         return Reason.STALE_VERSION
     return None
 
@@ -81,8 +88,11 @@ def _until(news: FamilyNews, rows: list[FamilyVisit]) -> dt.datetime:
     first = min(row.appointment.starts_at for row in rows)
     if news.kind == FamilyNews.Kind.BOOKED:
         return first
+    told = {(row.appointment_id, row.version) for row in rows}
     planned = Reminder.objects.filter(kind=news.kind, appointment__in=[row.appointment_id for row in rows])
-    return min([first, *planned.values_list("expires_at", flat=True)])
+    # A visit that was put off has reminders of its old date as well.
+    ends = planned.values_list("appointment", "version", "expires_at")
+    return min([first, *(end for visit, version, end in ends if (visit, version) in told)])
 
 
 _MORNING = dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC)

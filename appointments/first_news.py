@@ -7,23 +7,27 @@ mentioned at all. What was booked for a family within the same minutes is told i
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from appointments import enclosures
-from appointments.models import Appointment, AppointmentEvent, FamilyNews
+from appointments.models import Appointment, AppointmentEvent, FamilyNews, FamilyVisit
 from appointments.reminders import family, rules
-from notifications import events
+from notifications import events, lifecycle
 from notifications.models import Message, NotificationEvent
 from notifications.registry import Audience
-from notifications.states import NEVER_LEFT, NotificationType, Reason
+from notifications.states import CANCELLABLE, NEVER_LEFT, NotificationType, Reason, Status
 
 BOOKED, MOVED = "appointment.booked", "appointment.rescheduled"
-CANCELLED, VOIDED = "appointment.cancelled", "appointment.entered_in_error"
+CONFIRMED, CANCELLED = "appointment.confirmed", "appointment.cancelled"
+VOIDED, SERIES_BOOKED = "appointment.entered_in_error", "series.booked"
 RESTING = (BOOKED, MOVED)
+_TELLS_OF_A_BOOKING = (BOOKED, family.BOOKED_KEY)
 _STAFF = (Audience.PROVIDER, Audience.FRONT_DESK)
 # News that one message may tell of many visits: a series that was booked, a provider's day that was called off.
 _TOLD_TOGETHER = frozenset({"appointment.new", BOOKED, CANCELLED})
@@ -68,14 +72,15 @@ def tell_moved(appointment: Appointment, move: AppointmentEvent, overtaken: list
             # There and back again. The link they have is dead, the visit and its time are not.
             key = BOOKED
     elif overtaken and not is_told(appointment):
+        # Nobody knows of the visit yet, or who does believes that it is off.
         key = BOOKED
     record_move(key, appointment, move, payload, suffix=":patient", audiences=(Audience.PATIENT,), due_at=due_at)
 
 
 def tell_cancelled(appointment: Appointment, move: AppointmentEvent, overtaken: list[NotificationEvent]) -> None:
-    """Who was never told of the visit need not hear that it is off."""
-    is_news = any(event.key == BOOKED for event in overtaken) and not is_told(appointment)
-    audiences = _STAFF if is_news else ()
+    """Who was never told of the visit, or was told last that it is off, need not hear that it is off."""
+    waited = any(event.key in _TELLS_OF_A_BOOKING for event in overtaken) or _rests_with_its_series(appointment)
+    audiences = _STAFF if waited and not is_told(appointment) else ()
     record_move(CANCELLED, appointment, move, _payload(move), audiences=audiences)
 
 
@@ -92,16 +97,78 @@ def take_back(appointment: Appointment, reason: Reason) -> list[NotificationEven
     return events.drop_waiting(appointment.pk, RESTING, reason)
 
 
+def overtake(appointment: Appointment, reason: Reason) -> list[NotificationEvent]:
+    """``take_back``, and what is written down already and waits for the end of the night. Returns both."""
+    rested = take_back(appointment, reason)
+    return rested + withdraw_messages(NotificationEvent.objects.filter(pk__in=_held(appointment)), reason)
+
+
+def _held(appointment: Appointment) -> list[uuid.UUID]:
+    """The events of news about the visit that is put off. What is due now may be on its way."""
+    mine = Message.objects.filter(object_id__in=family.told_by(appointment), patient__isnull=False)
+    held = mine.filter(status=Status.QUEUED, next_attempt_at__gt=timezone.now())
+    return list(held.filter(event__key__in=[*RESTING, family.BOOKED_KEY]).values_list("event", flat=True).distinct())
+
+
+def withdraw_messages(about: QuerySet[NotificationEvent], reason: Reason) -> list[NotificationEvent]:
+    """Ends the patients' messages of these events that have not left; returns the events of which nobody has read any.
+
+    A fan-out that is under way is waited for.
+    """
+    found = list(about.select_for_update(no_key=True, of=("self",)).order_by("created_at", "pk"))
+    messages = Message.objects.filter(event__in=[event.pk for event in found], patient__isnull=False)
+    waiting = messages.filter(status__in=CANCELLABLE).filter(Q(status=Status.QUEUED) | Q(next_attempt_at__isnull=False))
+    owners = dict(waiting.values_list("pk", "event"))
+    withdrawn = {owners[pk] for pk in lifecycle.refuse_many(dict.fromkeys(owners, reason))}
+    read = set(messages.filter(event__in=withdrawn).exclude(status__in=NEVER_LEFT).values_list("event", flat=True))
+    return [event for event in found if event.pk in withdrawn - read]
+
+
+def tell_after_all(appointment: Appointment, move: AppointmentEvent) -> None:
+    """A step was taken back that had stopped the news of the visit: what nobody has heard is told, as it is now."""
+    mine = FamilyVisit.objects.filter(appointment=appointment, version=appointment.version)
+    is_own = Q(object_id=appointment.pk, object_version=appointment.version)
+    is_mine = is_own | Q(object_id__in=list(mine.values_list("news", flat=True)))
+    stopped = NotificationEvent.objects.filter(is_mine, key__in=[*_TELLS_OF_A_BOOKING, MOVED, CONFIRMED])
+    messages = Message.objects.filter(is_mine, patient__isnull=False)
+    is_news = (
+        stopped.filter(dropped_because=Reason.STATUS_NOT_ELIGIBLE).exists()
+        or messages.filter(event__in=stopped.values("pk"), reason=Reason.STATUS_NOT_ELIGIBLE).exists()
+    )
+    if not is_news or messages.exclude(status__in=NEVER_LEFT).exists():
+        return
+    key, payload = BOOKED, _payload(move)
+    if appointment.status == Appointment.Status.CONFIRMED:
+        key = CONFIRMED
+    elif appointment.status == Appointment.Status.RESCHEDULED:
+        moved = stopped.filter(key=MOVED).order_by("created_at", "pk").last()
+        if moved is not None:
+            key, payload = MOVED, moved.payload
+    due_at = rest(appointment, move)
+    record_move(key, appointment, move, payload, suffix=":patient", audiences=(Audience.PATIENT,), due_at=due_at)
+
+
 def is_told(appointment: Appointment) -> bool:
-    """Something about it has reached the patient, or may have."""
+    """The patient knows of it, or may: the last that has left, or is about to, says anything but that it is off."""
     about = Message.objects.filter(object_id__in=family.told_by(appointment), patient__isnull=False)
-    return about.exclude(status__in=NEVER_LEFT).exists()
+    is_put_off = Q(status=Status.QUEUED, next_attempt_at__gt=timezone.now())
+    left = about.exclude(status__in=NEVER_LEFT).exclude(is_put_off).order_by("created_at", "pk")
+    last = left.values_list("event__key", flat=True).reverse()[:1]
+    return any(key != CANCELLED for key in last)
 
 
 def is_untold(appointment: Appointment) -> bool:
-    """Its first news still rests, and nothing else has been said of it."""
-    resting = NotificationEvent.objects.filter(object_id=appointment.pk, key=BOOKED, due_at__isnull=False)
-    return resting.filter(processed_at=None).exists() and not is_told(appointment)
+    """Its first news rests or is put off, and nothing else has been said of it."""
+    known = Q(pk__in=_held(appointment)) | Q(object_id=appointment.pk, due_at__isnull=False, processed_at=None)
+    waits = NotificationEvent.objects.filter(known, key__in=_TELLS_OF_A_BOOKING).exists()
+    return (waits or _rests_with_its_series(appointment)) and not is_told(appointment)
+
+
+def _rests_with_its_series(appointment: Appointment) -> bool:
+    if appointment.series_id is None:
+        return False
+    resting = NotificationEvent.objects.filter(object_id=appointment.series_id, key=SERIES_BOOKED, processed_at=None)
+    return resting.filter(due_at__isnull=False).exists()
 
 
 def record_move(

@@ -153,7 +153,7 @@ def _offer(slot_id: uuid.UUID, now: dt.datetime) -> tuple[str, int]:
     if not _is_free(slot, own, now):
         _close(slot)
         return "closed", 1
-    quiet = rest.quiet_until(slot.tenant_id, now)
+    quiet = rest.quiet_until(slot.tenant_id, now, zone=slot.location.timezone)
     if quiet is not None:
         return _later(slot, quiet)
     still_open = SlotOffer.objects.filter(slot=slot, state=Offer.OPEN)
@@ -201,10 +201,17 @@ def _is_free(slot: FreedSlot, own: VisitPolicy, now: dt.datetime) -> bool:
 
 
 def is_bookable(slot: FreedSlot) -> bool:
+    """The provider is there, the place is open, and nobody else has the time."""
     provider, location = slot.provider, slot.location
     if not provider.is_active or not location.is_active:
         return False
     if selectors.is_away(provider, location, slot.starts_at, slot.ends_at):
+        return False
+    day = timezone.localtime(slot.starts_at, location.zone).date()
+    if (
+        selectors.is_on_leave(provider, slot.starts_at, slot.ends_at)
+        or selectors.holidays(location.pk, day, day).exists()
+    ):
         return False
     return not selectors.overlapping(provider=provider, starts_at=slot.starts_at, ends_at=slot.ends_at).exists()
 
@@ -254,6 +261,18 @@ def _who_fits(slot: FreedSlot, own: VisitPolicy, now: dt.datetime) -> Iterator[t
             continue
         asked_now.add(contact.person_key)
         yield entry, contact.person_key
+
+
+def still_suits(entry: WaitlistEntry, slot: FreedSlot) -> bool:
+    """Whether who was asked can still come then: the kept visit has not begun and is not earlier by now, and they are
+    nowhere else.
+    """
+    kept = entry.appointment
+    if kept is not None:
+        is_earlier = kept.status in AWAITED and kept.starts_at <= slot.starts_at
+        if is_earlier or kept.status not in AWAITED | {Appointment.Status.CANCELLED}:
+            return False
+    return not _has_other_visit(entry, slot)
 
 
 def _has_other_visit(entry: WaitlistEntry, slot: FreedSlot) -> bool:

@@ -6,6 +6,7 @@ A visit stays the same visit: its number, version, links, reminders and history 
 from __future__ import annotations
 
 from appointments.models import Appointment, Series, WaitlistEntry
+from appointments.reminders import replan_for_patient
 from core import merging
 from core.models import Patient
 
@@ -19,3 +20,5 @@ def merge_visits(survivor: Patient, merged: Patient) -> None:
     """Past the row's own handlers: nothing has happened to any of the visits."""
     for model in (Appointment, Series, WaitlistEntry):
         model.objects.filter(patient=merged).update(patient=survivor)
+    # The quiet hours are those of the file that stays.
+    replan_for_patient(survivor.pk)

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from appointments import policy
+from appointments import first_news, policy
 from appointments.models import Appointment, AppointmentEvent
 from appointments.services.common import locked
 from core import audit
@@ -59,6 +59,8 @@ def follow(appointment: Appointment, move: AppointmentEvent) -> None:
 def withdraw(appointment: Appointment) -> None:
     """The visit has another state now: nothing of a no-show is told, and nobody need look after it."""
     events.drop_waiting(appointment.pk, [KEY], Reason.STATUS_NOT_ELIGIBLE)
+    told = NotificationEvent.objects.filter(object_id=appointment.pk, key=KEY, processed_at__isnull=False)
+    first_news.withdraw_messages(told, Reason.STATUS_NOT_ELIGIBLE)
     for task in desk_tasks.open_about(appointment.pk, [TaskKind.REBOOK]).filter(details__because="no_show"):
         desk_tasks.end_by_key(TaskKind.REBOOK, task.key.partition(":")[2])
 

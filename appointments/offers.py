@@ -82,7 +82,7 @@ def _accept(offer_id: uuid.UUID, slot_id: uuid.UUID) -> Appointment:
     refused = refusal(offer)
     if refused == "accepted" and offer.entry.appointment is not None:
         return offer.entry.appointment
-    if refused or not free_slots.is_bookable(slot):
+    if refused or not free_slots.is_bookable(slot) or not free_slots.still_suits(offer.entry, slot):
         raise _gone()
     now = timezone.now()
     # Conditional, because SQLite knows no row locks.

@@ -8,6 +8,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from appointments.models import Reminder
+from appointments.reminders import replan_for_patient
 from core.contacts import DECEASED, PATIENT_LEFT, RESTRICTED, readers_changed, silence_of
 from core.models import Patient
 from notifications.states import NotificationType
@@ -28,6 +29,9 @@ def follow(*, patient: Patient, **_signal: Any) -> None:
         )
     else:
         # Each is looked at again when it is due: a visit that was called off meanwhile stays silent.
-        rows.filter(status=Reminder.Status.CANCELLED, reason__in=_PASSING, due_at__gt=now).update(
+        back = rows.filter(status=Reminder.Status.CANCELLED, reason__in=_PASSING, due_at__gt=now).update(
             status=Reminder.Status.PLANNED, reason="", updated_at=now
         )
+        if back:
+            # Rules, quiet hours and clocks may be others by now.
+            replan_for_patient(patient.pk)

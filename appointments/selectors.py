@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 import zoneinfo
 
 from django.db.models import Count, Q, QuerySet
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from appointments.models import Appointment, ProviderAbsence
 from appointments.states import AWAITED, OCCUPYING
-from core.models import Department, Location, Patient, Role, User
+from core.models import Absence, Department, Holiday, Location, Patient, Role, User
 from core.selectors import matching as patients_matching
 
 
@@ -104,6 +105,17 @@ def is_away(provider: User, location: Location, starts_at: dt.datetime, ends_at:
     """The provider's visits of that time were called off (``appointments/absences.py``); ends are open."""
     absences = ProviderAbsence.objects.filter(provider=provider, lifted_at=None, starts_at__lt=ends_at)
     return absences.filter(Q(location=None) | Q(location=location), ends_at__gt=starts_at).exists()
+
+
+def is_on_leave(provider: User, starts_at: dt.datetime, ends_at: dt.datetime) -> bool:
+    """Somebody stands in for the provider then (``core/duty.py``). The desk may book all the same; nobody else does."""
+    return Absence.objects.filter(user=provider, starts_at__lt=ends_at, ends_at__gt=starts_at).exists()
+
+
+def holidays(location_id: uuid.UUID, first: dt.date, last: dt.date) -> QuerySet[Holiday]:
+    """The days on which the place is closed that touch these."""
+    here = Q(location=None) | Q(location=location_id)
+    return Holiday.objects.filter(here, first_day__lte=last, last_day__gte=first)
 
 
 def count_by_status(rows: QuerySet[Appointment]) -> dict[str, int]:

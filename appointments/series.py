@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from appointments import services
+from appointments import first_news, services
 from appointments.codes import new_code
 from appointments.models import Appointment, Series
 from appointments.reminders import rules
@@ -29,12 +29,13 @@ from core.models import Department, Location, Patient, User
 from core.permissions import demand
 from core.tenancy import system_scope
 from notifications import events, lifecycle
+from notifications.models import NotificationEvent
 from notifications.registry import Audience
 from notifications.states import Reason
 
 # A year of every week.
 FEWEST, MOST = 2, 52
-BOOKED, CANCELLED = "series.booked", "series.cancelled"
+BOOKED, CANCELLED = first_news.SERIES_BOOKED, "series.cancelled"
 
 
 @transaction.atomic
@@ -137,6 +138,26 @@ def series_cancel(
     )
     _tell_cancelled(series, actor, cancelled, text)
     return cancelled
+
+
+def taken_back(visit: Appointment) -> None:
+    """One of those that were called off takes place after all, and nobody has read yet that it is off: the others are
+    told without it.
+    """
+    if visit.series_id is None:
+        return
+    about = NotificationEvent.objects.filter(object_id=visit.series_id, key=CANCELLED, processed_at__isnull=False)
+    for event in first_news.withdraw_messages(about, Reason.STALE_VERSION):
+        events.record(
+            CANCELLED,
+            tenant_id=event.tenant_id,
+            dedupe=f"{event.pk}:{visit.pk}:{visit.version}",
+            obj=visit.series,
+            version=event.object_version,
+            actor=event.actor,
+            payload=event.payload,
+            audiences=[Audience.PATIENT],
+        )
 
 
 def find(code: str) -> Series | None:

@@ -7,6 +7,7 @@ sending happens after the commit, so a notification problem never undoes a booki
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -15,16 +16,19 @@ from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 from django.utils import timezone
 
-from appointments import first_news, free_slots, no_shows, reminders, tokens
+from appointments import absences, first_news, free_slots, no_shows, reminders, series, tokens
 from appointments.models import Act, Appointment, AppointmentEvent, Before
 from appointments.states import AWAITED
 from core.sequences import next_number
 from core.subfiles import subfile_ensure
 from notifications import desk_tasks, escalation, inbox, lifecycle
+from notifications.models import NotificationEvent
 from notifications.states import Reason, StopReason, TaskKind
 
 S = Appointment.Status
 _ARRIVAL = "appointment.arrived"
+# No visit begins so late.
+_MAY_STILL_BE_HERE = dt.timedelta(hours=12)
 Handler = Callable[[Appointment, AppointmentEvent], None]
 
 
@@ -86,6 +90,12 @@ def create_patient_confirmation_token(appointment: Appointment, move: Appointmen
         first_news.tell_booked(appointment, move)
 
 
+def end_follow_up_of_replaced(appointment: Appointment, move: AppointmentEvent) -> None:
+    """Booked anew for one that did not take place: nobody is asked to book anew any more."""
+    if appointment.replaces is not None:
+        no_shows.withdraw(appointment.replaces)
+
+
 def schedule_appointment_reminders(appointment: Appointment, move: AppointmentEvent) -> None:
     reminders.plan(appointment)
 
@@ -97,7 +107,7 @@ def handle_appointment_confirmed(appointment: Appointment, move: AppointmentEven
 
 def handle_appointment_rescheduled(appointment: Appointment, move: AppointmentEvent) -> None:
     """A new version: nothing of the old one may leave any more."""
-    overtaken = first_news.take_back(appointment, Reason.STALE_VERSION)
+    overtaken = first_news.overtake(appointment, Reason.STALE_VERSION)
     lifecycle.cancel_for_object(appointment.pk, appointment.version, Reason.STALE_VERSION)
     tokens.issue(appointment)
     reminders.plan(appointment)
@@ -108,8 +118,10 @@ def handle_appointment_rescheduled(appointment: Appointment, move: AppointmentEv
 
 
 def handle_appointment_arrived(appointment: Appointment, move: AppointmentEvent) -> None:
+    """Who was expected yesterday sits in no waiting room: the desk writes down what was, and nobody is called."""
     _end_waiting(appointment)
-    _record(_ARRIVAL, appointment, move)
+    if appointment.ends_at + _MAY_STILL_BE_HERE > timezone.now():
+        _record(_ARRIVAL, appointment, move)
 
 
 def handle_appointment_in_progress(appointment: Appointment, move: AppointmentEvent) -> None:
@@ -122,7 +134,7 @@ def handle_appointment_completed(appointment: Appointment, move: AppointmentEven
 
 
 def handle_appointment_cancelled(appointment: Appointment, move: AppointmentEvent) -> None:
-    overtaken = first_news.take_back(appointment, Reason.STATUS_NOT_ELIGIBLE)
+    overtaken = first_news.overtake(appointment, Reason.STATUS_NOT_ELIGIBLE)
     desk_tasks.end_for_object(appointment.pk, {TaskKind.REBOOK})
     _withdraw_everything(appointment, move)
     first_news.tell_cancelled(appointment, move, overtaken)
@@ -137,19 +149,25 @@ def handle_appointment_no_show(appointment: Appointment, move: AppointmentEvent)
 def _drop_older_news(appointment: Appointment, move: AppointmentEvent) -> None:
     """A cancellation taken back: who has not heard of it yet need not, and nobody need look for another time."""
     desk_tasks.end_for_object(appointment.pk, [TaskKind.REBOOK, TaskKind.CALL])
-    first_news.take_back(appointment, Reason.STALE_VERSION)
+    first_news.overtake(appointment, Reason.STALE_VERSION)
     lifecycle.cancel_for_object(appointment.pk, appointment.version, Reason.STALE_VERSION)
+    absences.taken_back(appointment)
+    series.taken_back(appointment)
 
 
 def _ask_again(appointment: Appointment, move: AppointmentEvent) -> None:
     """A confirmation taken back: the link the patient has asks again."""
     tokens.revive(appointment, unused=True)
+    confirmed = NotificationEvent.objects.filter(object_id=appointment.pk, key=first_news.CONFIRMED)
+    first_news.withdraw_messages(confirmed, Reason.STATUS_NOT_ELIGIBLE)
+    first_news.tell_after_all(appointment, move)
 
 
 def _arrival_undone(appointment: Appointment, move: AppointmentEvent) -> None:
     """The visit is still to come; the provider's alert is withdrawn already."""
     tokens.revive(appointment)
     reminders.plan(appointment)
+    first_news.tell_after_all(appointment, move)
 
 
 def _end_waiting(appointment: Appointment) -> None:
@@ -171,7 +189,7 @@ _BOOKED_ANEW: tuple[Handler, ...] = (
     schedule_appointment_reminders,
 )
 # A row that is new, in the state it is born in.
-_ON_CREATION: dict[str, tuple[Handler, ...]] = dict.fromkeys(AWAITED, _BOOKED_ANEW)
+_ON_CREATION: dict[str, tuple[Handler, ...]] = dict.fromkeys(AWAITED, (*_BOOKED_ANEW, end_follow_up_of_replaced))
 _ON_ENTERING: dict[str, tuple[Handler, ...]] = {
     S.CONFIRMED: (handle_appointment_confirmed,),
     S.RESCHEDULED: (handle_appointment_rescheduled,),

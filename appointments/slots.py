@@ -17,7 +17,7 @@ from appointments import selectors
 from appointments.models import Appointment, FreedSlot, ProviderAbsence
 from appointments.states import AWAITED, OCCUPYING
 from core import places, tenant_settings
-from core.models import Absence, Holiday, TenantSettings
+from core.models import Absence, TenantSettings
 
 # Further ahead a patient calls, or the page becomes a calendar.
 DAYS_AHEAD = 14
@@ -112,7 +112,5 @@ def _taken(appointment: Appointment, since: dt.datetime, until: dt.datetime, now
 
 
 def _closed(appointment: Appointment, first: dt.date, last: dt.date) -> Iterator[tuple[dt.date, dt.date]]:
-    rows = Holiday.objects.filter(
-        Q(location=None) | Q(location=appointment.location_id), first_day__lte=last, last_day__gte=first
-    )
+    rows = selectors.holidays(appointment.location_id, first, last)
     yield from rows.values_list("first_day", "last_day")

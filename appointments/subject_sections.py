@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _text
 from django.utils.translation import gettext_lazy as _
 
-from appointments.models import Appointment, AppointmentEvent, Reminder, Series, WaitlistEntry
+from appointments.models import Appointment, AppointmentEvent, FamilyVisit, Reminder, Series, WaitlistEntry
 from appointments.states import AWAITED
 from core import subject_data
 from core.models import Patient
 from core.subject_data import Copy, Row, Section
+from notifications import retention
 from notifications.subject_erasing import erase_news
 
 
@@ -83,7 +87,13 @@ def _erase(patient: Patient) -> int:
     WaitlistEntry.objects.filter(patient=patient, state=WaitlistEntry.State.WAITING).update(
         state=WaitlistEntry.State.ENDED, ended_at=timezone.now()
     )
-    return erase_news(list(Appointment.objects.filter(patient=patient).values_list("pk", flat=True)))
+    visits = list(Appointment.objects.filter(patient=patient).values_list("pk", flat=True))
+    # A message to the family stands under one of the siblings, and names them all.
+    return erase_news(visits) + retention.erase_words_about(set(_family_news([patient.pk])))
+
+
+def _family_news(patient_ids: Any) -> QuerySet[FamilyVisit, uuid.UUID]:
+    return FamilyVisit.objects.filter(appointment__patient__in=patient_ids).order_by().values_list("news", flat=True)
 
 
 def register() -> None:
@@ -92,6 +102,7 @@ def register() -> None:
     subject_data.leave_out(Series._meta.label, "the frame around visits, which are told one by one")
     subject_data.register_obstacle("visits", _upcoming)
     subject_data.register_eraser("appointments", _erase)
+    retention.register_named_in(_family_news)
 
 
 _SECTIONS = (

@@ -78,7 +78,9 @@ def address(token: ConfirmationToken) -> str:
 
 
 def find(code: str) -> ConfirmationToken | None:
-    """The token with its visit, whatever its state; None for an unknown code or a suspended clinic group."""
+    """The token with its visit, whatever its state; None for an unknown code, a suspended clinic group, and a file of which
+    nothing may be said to anybody.
+    """
     with system_scope("the code tells the tenant: a patient opens the link without an account"):
         return (
             ConfirmationToken.objects.select_related(
@@ -89,7 +91,12 @@ def find(code: str) -> ConfirmationToken | None:
                 "appointment__location",
                 "appointment__department",
             )
-            .filter(code=code.strip().lower(), tenant__is_active=True)
+            .filter(
+                code=code.strip().lower(),
+                tenant__is_active=True,
+                appointment__patient__deceased_at=None,
+                appointment__patient__is_restricted=False,
+            )
             .first()
         )
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.utils import timezone
+
 from appointments.models import Appointment
 from core import discretion, phone
 from core.contacts import Contact, contact_for
@@ -30,7 +32,7 @@ def counted(number: int) -> Count:
 
 @dataclass(frozen=True, slots=True)
 class VisitLine:
-    """Whose visit, and when on the wall clock of its place. ``who`` is None where all are of one person."""
+    """Whose visit, and when on the wall clock of its place. ``who`` is None where all are the reader's own."""
 
     who: Bilingual | None
     start: dt.datetime
@@ -63,8 +65,9 @@ def first_name(person: Bilingual, language: str) -> str:
 
 
 def listed(visits: Sequence[Appointment]) -> VisitList:
-    several = len({visit.patient_id for visit in visits}) > 1
-    return VisitList(tuple(VisitLine(visit.patient if several else None, visit.local_start) for visit in visits))
+    """Who reads for somebody else, of whom there may be several, is told whose visit each is."""
+    is_named = len({visit.patient_id for visit in visits}) > 1 or visits[0].patient.is_minor_on(timezone.localdate())
+    return VisitList(tuple(VisitLine(visit.patient if is_named else None, visit.local_start) for visit in visits))
 
 
 def context_of(patient: Patient, visits: Sequence[Appointment]) -> dict[str, Any]:

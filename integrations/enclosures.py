@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from core.models import Patient
 from integrations.sms_providers import Approved
 from notifications import branding, preference_links, short_links, whatsapp_approval
 from notifications.models import Message, WhatsAppContent
-from notifications.states import Channel
+from notifications.states import Channel, NotificationType
 
 # Messages of patients about objects of one type → message id → further fields of their ``Outgoing``.
 Enclose = Callable[[Sequence[Message]], Mapping[uuid.UUID, Mapping[str, Any]]]
@@ -47,7 +48,8 @@ def enclosures_of(tenant_id: uuid.UUID, messages: Sequence[Message]) -> dict[uui
 
 def _paper(tenant_id: uuid.UUID, emails: Sequence[Message]) -> dict[uuid.UUID, dict[str, Any]]:
     # Staff are nobody's audience: they have their preferences in the house, and their opening is not counted.
-    links = {email.pk: _links(email) for email in emails if email.patient_id}
+    strangers = _strangers(emails)
+    links = {email.pk: _links(email) for email in emails if email.patient_id and email.pk not in strangers}
     brand = branding.brand_of(tenant_id)
     if brand is None:
         return links
@@ -60,6 +62,17 @@ def _paper(tenant_id: uuid.UUID, emails: Sequence[Message]) -> dict[uuid.UUID, d
         }
         for email in emails
     }
+
+
+def _strangers(emails: Sequence[Message]) -> set[uuid.UUID]:
+    """Bills to somebody who only pays: the patient's wishes are not theirs to see or change."""
+    bills = [one for one in emails if one.notification_type == NotificationType.BILLING and not one.guardian_id]
+    if not bills:
+        return set()
+    own: dict[uuid.UUID | None, str] = {}
+    for patient in Patient.objects.filter(pk__among={one.patient_id for one in bills}).only("email"):
+        own[patient.pk] = patient.email.casefold()
+    return {one.pk for one in bills if one.recipient.casefold() != own.get(one.patient_id)}
 
 
 def _links(email: Message) -> dict[str, Any]:

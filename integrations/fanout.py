@@ -22,7 +22,7 @@ from core.tenancy import tenant_scope
 from integrations import staff
 from integrations.messaging_service import MessagingService
 from integrations.outbox import Origin
-from notifications import events, gate, registry
+from notifications import events, gate, registry, undeliverable
 from notifications.models import Message, NotificationEvent
 from notifications.registry import Audience, Delivery, EventType, Slot, Subject
 from notifications.states import Channel, Reason
@@ -77,6 +77,7 @@ def _fan_out(event: NotificationEvent) -> int:
             continue
         if delivery.audience is Audience.PATIENT:
             made += _to_patient(event, entry, delivery, subject, origin)
+            undeliverable.ask_to_call(event)
         elif subject.refusal is None:
             users = subject.users.get(delivery.audience, ())
             made += staff.tell(event, entry, delivery, subject, users=users, origin=origin)

@@ -320,6 +320,8 @@ def move(
     rollup_marks.mark(tenant_id, [created_at])
     if undeliverable.may_be_the_end({"status": to, **(fields or {})}):
         undeliverable.note_ended([message_id])
+    elif to == Status.SUPPRESSED:
+        undeliverable.note_unwanted([message_id])
     elif to in SUCCESS:
         undeliverable.note_reached([message_id])
     return True

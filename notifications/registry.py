@@ -127,6 +127,8 @@ class EventType:
     gather: Callable[[NotificationEvent], bool] | None = None
     # Asked in quiet hours (``rest.py``): True, if its reader must be woken. What they did themselves need not be asked.
     wakes: Callable[[NotificationEvent], bool] | None = None
+    # Called when the patient wants no messages at all, and so heard nothing: who must be told all the same is called.
+    call: Callable[[NotificationEvent], None] | None = None
     # ``Subject.reader``, asked again before each send.
     reader: Callable[[NotificationEvent], Contact | str | None] | None = None
     live: Callable[[Sequence[uuid.UUID]], Mapping[uuid.UUID, Mapping[str, Any]]] | None = None

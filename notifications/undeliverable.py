@@ -31,6 +31,10 @@ KEY = "message.undeliverable"
 
 # There is nobody to send it to. Other refusals are the patient's own wish, or a message that is no longer true.
 _NOBODY = frozenset({Reason.CONTACT_UNDELIVERABLE, Reason.NO_CONTACT, Reason.GUARDIAN_UNVERIFIED})
+# The patient's own wish. It holds, but that their visit is off they must hear from somebody.
+_UNWANTED = frozenset(
+    {Reason.OPT_OUT_CHANNEL, Reason.OPT_OUT_TYPE, Reason.OPT_OUT_SENDER, Reason.OPTED_OUT, Reason.COMPLAINED}
+) | {Reason.CONSENT_WITHDRAWN, Reason.NO_CONSENT}
 # It has ended, and has reached nobody. What came too late is told in a summary of its own (``Incident.Kind.EXPIRED``).
 _UNREACHED = Q(fallback_due_at=None) & (
     Q(status=Status.BOUNCED)
@@ -49,6 +53,7 @@ _NO_REASON = Words("it could not be delivered", "تعذّر إيصالها")
 def follow(befores: Mapping[uuid.UUID, Mapping[str, Any]], changes: Mapping[uuid.UUID, Mapping[str, Any]]) -> None:
     """What follows from the moves of a batch: message id → its fields before, and what was written."""
     note_ended([pk for pk, change in changes.items() if may_be_the_end(change)])
+    note_unwanted([pk for pk, change in changes.items() if change.get("reason") in _UNWANTED])
     note_reached(
         [
             pk
@@ -121,6 +126,24 @@ def _without_those_who_have_no_email(rows: Sequence[Message]) -> list[Message]:
         for row in rows
         if not (row.reason == Reason.NO_CONTACT and row.channel == Channel.EMAIL and row.patient_id in with_phone)
     ]
+
+
+def note_unwanted(message_ids: Collection[uuid.UUID]) -> None:
+    """These were refused because the patient wants no messages, when they were about to leave. The scope is open."""
+    if message_ids:
+        for event in NotificationEvent.objects.filter(messages__in=message_ids).distinct().order_by("pk"):
+            ask_to_call(event)
+
+
+def ask_to_call(event: NotificationEvent) -> None:
+    """Has the patient told by a person, where all that an event had to say to them went against their wish.
+
+    Asked when everything that an event says is written, and when one of it is refused later.
+    """
+    call = registry.get(event.key).call
+    mine = Message.objects.filter(event=event, patient__isnull=False)
+    if call is not None and mine.filter(reason__in=_UNWANTED).exists() and not mine.filter(_HOPEFUL).exists():
+        call(event)
 
 
 def unreached_of(patient_id: uuid.UUID) -> list[Message]:

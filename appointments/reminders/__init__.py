@@ -1,7 +1,7 @@
 """Reminders as rows with a due time: planned in the visit's transaction, sent by a periodic task, dead when it changes.
 
 ``clock`` reckons, ``rules`` are the clinic group's, ``planning`` writes the rows, ``sweep`` hands what is due to
-messaging, ``family`` puts into one message what is read on one phone.
+messaging, ``said`` knows what was told a moment ago, ``family`` puts into one message what is read on one phone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One message instead of many: visits of one day at one place that are read on one phone.
 
 The message's event is about a ``FamilyNews`` row that names its visits. Its words are frozen when it is queued; when one
-of the visits changes before it leaves, the message is refused, and ``settle`` tells what still holds visit by visit.
+of the visits or its readers change before it leaves, the message is refused, and ``settle`` tells what still holds visit
+by visit.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from appointments.models import Appointment, FamilyNews, FamilyVisit, Reminder
+from appointments.reminders import said
 from appointments.reminders.rules import EVENT_KEYS
 from appointments.states import AWAITED
 from core.contacts import Contact, recipients_for
@@ -38,6 +40,15 @@ TOLD_AS_BOOKED = AWAITED - {Appointment.Status.CONFIRMED}
 MOST = 6
 _UNDER_WAY = (Status.QUEUED, Status.SENDING)
 _NOT_RECEIVED = NEVER_LEFT | {Status.FAILED, Status.BOUNCED}
+# What may stand against one of them only: alone, each goes through the gate. Not what stands against the address.
+_OF_ONE = frozenset(
+    {
+        *(Reason.STALE_VERSION, Reason.STATUS_NOT_ELIGIBLE, Reason.PAST_DUE, Reason.QUIET_DROPPED),
+        *(Reason.DECEASED, Reason.RESTRICTED, Reason.PATIENT_LEFT, Reason.MERGED_AWAY),
+        *(Reason.GUARDIAN_BLOCKED, Reason.GUARDIAN_UNVERIFIED, Reason.OPT_OUT_TYPE, Reason.OPT_OUT_CHANNEL),
+        *(Reason.NO_CONSENT, Reason.CONSENT_WITHDRAWN, Reason.FREQUENCY_CAP),
+    }
+)
 _Place: TypeAlias = tuple[uuid.UUID, dt.date]
 
 
@@ -100,15 +111,27 @@ def is_by_phone_only(visits: Iterable[Appointment]) -> bool:
     return len({tuple(one.email for one in each) for each in found.values() if not isinstance(each, str)}) > 1
 
 
+def is_read_together(patients: Iterable[Patient], notification_type: NotificationType) -> bool:
+    """The same people on the same phones still read about all of them. A guardian may be blocked for one child, a number
+    be put right in one file, while the message waits.
+    """
+    found = list(recipients_for(patients, notification_type=notification_type).values())
+    if len(found) > 1 and any(isinstance(each, str) for each in found):
+        return False
+    readers = {tuple(sorted(one.phone or one.email for one in each)) for each in found if not isinstance(each, str)}
+    return len(readers) <= 1
+
+
 def gather(ready: Sequence[Reminder], now: dt.datetime) -> list[Group]:
     """Groups due reminders by who reads them; what is due a little later for the same reader comes along.
 
-    The rows that come along are locked and looked at like the others: same day, same place, the same kind.
+    The rows that come along are locked and looked at like the others: same day, same place, the same kind. What must not
+    be told now stays planned.
     """
     if not ready:
         return []
     known = readings({row.appointment.patient for row in ready}, NotificationType.REMINDER)
-    more = _due_later(ready, known, now)
+    more = said.may_come_along(_due_later(ready, known, now), now)
     known |= readings(
         {row.appointment.patient for row in more if row.appointment.patient_id not in known}, NotificationType.REMINDER
     )
@@ -209,7 +232,7 @@ def _key(kind: str) -> str:
 
 
 def settle(now: dt.datetime) -> int:
-    """What of combined news was refused because one visit changed is told again, visit by visit; returns how many.
+    """What of combined news was refused is told again, visit by visit, where it still holds; returns how many.
 
     The open tenant's. Safe to run twice at once.
     """
@@ -231,10 +254,10 @@ def _settle(news: FamilyNews, now: dt.datetime) -> int:
     if any(status in _UNDER_WAY or next_at is not None for status, _reason, next_at in messages):
         return 0
     has_left = any(status not in NEVER_LEFT for status, _reason, _next_at in messages)
-    is_overtaken = any(reason in (Reason.STALE_VERSION, Reason.STATUS_NOT_ELIGIBLE) for _s, reason, _n in messages)
+    is_of_one = any(reason in _OF_ONE for _status, reason, _next_at in messages)
     is_lost = all(status in _NOT_RECEIVED for status, _reason, _next_at in messages)
     told = 0
-    if (not has_left and is_overtaken) or (messages and is_lost and _was_by_phone_only(news)):
+    if (not has_left and is_of_one) or (messages and is_lost and _was_by_phone_only(news)):
         told = _tell_again(news)
     news.settled_at = now
     news.save(update_fields=["settled_at"])
@@ -265,6 +288,14 @@ def _tell_again(news: FamilyNews) -> int:
     return len(still)
 
 
+def is_told_apart(news: FamilyNews, rows: Sequence[FamilyVisit]) -> bool:
+    """``settle`` has told of them one by one: the whole is not told again, though a number be put right later."""
+    if news.settled_at is None:
+        return False
+    mine = NotificationEvent.objects.filter(object_id__in=[row.appointment_id for row in rows])
+    return mine.filter(dedupe_key__endswith=f":{news.pk}").exists()
+
+
 def _until(news: FamilyNews, row: FamilyVisit) -> dict[str, str]:
     reminder = Reminder.objects.filter(appointment=row.appointment_id, version=row.version, kind=news.kind).first()
     return {"until": reminder.expires_at.isoformat()} if reminder is not None else {}
@@ -280,16 +311,33 @@ def told_by(appointment: Appointment) -> list[uuid.UUID]:
 
 
 def companions(appointment: Appointment) -> list[Appointment]:
-    """The other visits that the reader of this one was told of in the same message, and that still are as they were told."""
+    """The other visits that the reader of this one was told of in the same message, and that still are as they were told.
+
+    Only what everybody may know who reads about this one: its link is theirs too, also of who began to read since then.
+    """
     told = FamilyNews.objects.filter(visits__appointment=appointment, visits__version=appointment.version)
     rows = FamilyVisit.objects.filter(news__in=told).exclude(appointment=appointment)
     found: dict[uuid.UUID, Appointment] = {}
     for row in rows.select_related("news", "appointment__patient__tenant", "appointment__location"):
         if row.version == row.appointment.version and row.appointment.status in AWAITED:
             found[row.appointment_id] = row.appointment
+    soon = [visit for visit in found.values() if visit.starts_at > timezone.now()]
+    if not soon:
+        return []
+    told_of = _addresses_of([appointment, *soon])
+    mine = told_of[appointment.patient_id]
     return sorted(
-        (visit for visit in found.values() if visit.starts_at > timezone.now()), key=lambda one: one.starts_at
+        (visit for visit in soon if mine and mine <= told_of[visit.patient_id]), key=lambda one: one.starts_at
     )
+
+
+def _addresses_of(visits: Iterable[Appointment]) -> dict[uuid.UUID, set[str]]:
+    """Patient id → where each of the readers is known; empty where nobody is told."""
+    found = recipients_for({visit.patient for visit in visits}, notification_type=NotificationType.REMINDER)
+    return {
+        patient_id: set() if isinstance(readers, str) else {one.phone or one.email for one in readers}
+        for patient_id, readers in found.items()
+    }
 
 
 def holds(news: FamilyNews, row: FamilyVisit) -> bool:

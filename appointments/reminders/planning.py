@@ -18,7 +18,7 @@ from django.utils import timezone
 from appointments.models import Appointment, Reminder, ReminderTiming
 from appointments.reminders import rules
 from appointments.reminders.clock import Rule, Slot, slot
-from appointments.states import AWAITED
+from appointments.states import AWAITED, UNDO_ARRIVAL_WITHIN
 from core import tenant_settings
 from core.tenancy import active_tenant_ids, tenant_scope
 from notifications.models import NotificationPreference
@@ -143,7 +143,7 @@ class _Plan:
         if row.status == Status.PLANNED and row.due_at <= self.now:
             # The sweep is about to take it.
             self.planned.append(row)
-        elif found.due_at <= self.now and row.status == Status.CANCELLED:
+        elif row.status == Status.CANCELLED and found.due_at <= self.now - self._slack(row):
             # Its time has gone by meanwhile: it stays as it is.
             return
         elif found.reason is not None:
@@ -152,6 +152,11 @@ class _Plan:
             row.due_at, row.expires_at = found.due_at, found.expires_at
             self._write(row, Status.PLANNED, None)
             self.planned.append(row)
+
+    @staticmethod
+    def _slack(row: Reminder) -> dt.timedelta:
+        """An arrival noted by a slip costs no reminder, though its time came just then."""
+        return UNDO_ARRIVAL_WITHIN if row.reason == Reason.STATUS_NOT_ELIGIBLE else dt.timedelta(0)
 
     def _slot(self, rule: Rule, appointment: Appointment, booked_at: dt.datetime) -> Slot:
         return slot(

@@ -15,19 +15,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from appointments.models import Appointment, FamilyVisit, Reminder
+from appointments.models import Appointment, Reminder
 from appointments.reminders import family, rules
 from appointments.reminders.clock import out_of_quiet
 from appointments.reminders.planning import QuietTimes
+from appointments.reminders.said import AFTER_FAILURE, Said
 from appointments.states import AWAITED
 from core.tenancy import active_tenant_ids, current_tenant_id, tenant_scope
 from notifications import events
-from notifications.models import Message, NotificationEvent
-from notifications.states import NotificationType, Reason
-from notifications.states import Status as MessageStatus
+from notifications.states import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +36,8 @@ Status = Reminder.Status
 BATCH = 500
 # Beat comes every 20 seconds: one round leaves the rest to the next.
 SECONDS = 15.0
-# What has to wait for the next round, and what failed for a bit longer.
+# What has to wait for the next round; what failed waits a bit longer.
 NEXT_ROUND = dt.timedelta(seconds=20)
-AFTER_FAILURE = dt.timedelta(minutes=1)
-# A message that waits longer for its provider keeps no reminder back, which may take another channel.
-ABOUT_TO_BE_SAID = dt.timedelta(minutes=10)
-_SAYS_THE_TIME = (NotificationType.CONFIRMATION, NotificationType.CHANGE, NotificationType.REMINDER)
-_HAS_LEFT = (MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.UNCONFIRMED)
-_FIRST_NEWS = ("appointment.booked", "appointment.rescheduled")
 
 
 class _Round:
@@ -148,7 +140,7 @@ def _look(rows: Iterable[Reminder], tenant_id: uuid.UUID, this: _Round, counts: 
     rows = list(rows)
     book = rules.rulebook()
     quiet = QuietTimes(tenant_id, [row.appointment.patient_id for row in rows])
-    said = _Said(rows, this.now, dt.timedelta(hours=rules.timing(tenant_id).recent_hours))
+    said = Said(rows, this.now, dt.timedelta(hours=rules.timing(tenant_id).recent_hours))
     ready = []
     for row in rows:
         visit = row.appointment
@@ -183,50 +175,6 @@ def _refusal(reminder: Reminder, appointment: Appointment, now: dt.datetime) -> 
     if now >= reminder.expires_at or now >= appointment.starts_at:
         return Reason.PAST_DUE
     return None
-
-
-class _Said:
-    """What the patients were told about their visits' time, or are about to be told. Three queries."""
-
-    def __init__(self, rows: Sequence[Reminder], now: dt.datetime, recent: dt.timedelta) -> None:
-        self.now = now
-        ids = [row.appointment_id for row in rows]
-        in_family: dict[uuid.UUID, list[tuple[uuid.UUID, int]]] = defaultdict(list)
-        for news_id, visit_id, version in FamilyVisit.objects.filter(appointment__in=ids).values_list(
-            "news_id", "appointment_id", "version"
-        ):
-            in_family[news_id].append((visit_id, version))
-        self._told: set[tuple[uuid.UUID, int]] = set()
-        self._waits: dict[tuple[uuid.UUID, int], dt.datetime] = {}
-        has_left = Q(status__in=_HAS_LEFT, sent_at__gt=now - recent)
-        is_about_to = Q(status__in=(MessageStatus.QUEUED, MessageStatus.SENDING), created_at__gt=now - ABOUT_TO_BE_SAID)
-        messages = Message.objects.filter(
-            has_left | is_about_to,
-            object_id__in=[*ids, *in_family],
-            patient__isnull=False,
-            notification_type__in=_SAYS_THE_TIME,
-        )
-        for object_id, version, status in messages.values_list("object_id", "object_version", "status"):
-            if object_id is None:
-                continue
-            for visit in in_family.get(object_id) or [(object_id, version)]:
-                if status in _HAS_LEFT:
-                    self._told.add(visit)
-                else:
-                    self._waits[visit] = now + AFTER_FAILURE
-        waiting = NotificationEvent.objects.filter(object_id__in=ids, due_at__isnull=False, processed_at=None)
-        for object_id, version, due_at in waiting.filter(key__in=_FIRST_NEWS).values_list(
-            "object_id", "object_version", "due_at"
-        ):
-            if object_id is not None and due_at is not None:
-                self._waits[object_id, version] = max(due_at, now) + AFTER_FAILURE
-
-    def refusal(self, row: Reminder) -> Reason | None:
-        return Reason.RECENT_CONFIRMATION if (row.appointment_id, row.version) in self._told else None
-
-    def wait_until(self, row: Reminder) -> dt.datetime | None:
-        """News of the same visit is on its way: whether it leaves is known a little later."""
-        return self._waits.get((row.appointment_id, row.version))
 
 
 def _tell(reminders: Sequence[Reminder], tenant_id: uuid.UUID) -> None:

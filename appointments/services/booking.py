@@ -76,7 +76,11 @@ def appointment_book(
         series_start=starts_at if series is not None else None,
         replaces=replaces,
     )
-    appointment.act = Act(actor=actor, details={"told_together": "series"} if series is not None else {})
+    appointment.act = Act(
+        actor=actor,
+        details=({} if actor is not None else {"by": By.PATIENT.value})
+        | ({"told_together": "series"} if series is not None else {}),
+    )
     appointment.save(force_insert=True)
     if replaces is not None:
         desk_tasks.end_for_object(replaces.pk, [TaskKind.REBOOK, TaskKind.CALL])

@@ -6,7 +6,7 @@ from core.models.duty import Absence, DutyShift, Holiday
 from core.models.heartbeat import Heartbeat
 from core.models.look import Look
 from core.models.patient import ConsentVerification, Guardian, Guardianship, Patient, SubFile
-from core.models.portal import PortalCode, PortalRequest, PortalSession
+from core.models.portal import PortalCode, PortalGuess, PortalRequest, PortalSession
 from core.models.rights import (
     ErasedWords,
     LegalHold,
@@ -45,6 +45,7 @@ __all__ = [
     "PatientTag",
     "PatientTagging",
     "PortalCode",
+    "PortalGuess",
     "PortalRequest",
     "PortalSession",
     "RightsKind",

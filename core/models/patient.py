@@ -117,6 +117,8 @@ class Guardianship(TenantModel):
     not_for = models.JSONField(_("does not get"), default=list, blank=True)
     valid_from = models.DateField(_("in force from"), null=True, blank=True)
     valid_until = models.DateField(_("in force until"), null=True, blank=True)
+    # The ``valid_until`` whose end was followed: written by the clock, or by who set a day that is past.
+    shut_out_after = models.DateField(null=True, editable=False)
     verified_at = models.DateTimeField(_("verified at"), null=True, blank=True)
     verified_by = models.ForeignKey(
         "core.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("verified by")

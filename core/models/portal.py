@@ -113,3 +113,22 @@ class PortalSession(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class PortalGuess(models.Model):
+    """How many wrong birth dates were tried for one file on one day, over all sessions. Deleted some days later."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant: models.ForeignKey[Any, Any] = models.ForeignKey("core.Tenant", on_delete=models.CASCADE, related_name="+")
+    patient: models.ForeignKey[Any, Any] = models.ForeignKey("core.Patient", on_delete=models.CASCADE, related_name="+")
+    # Of the clinic.
+    day = models.DateField()
+    wrong = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "guesses at a birth date"
+        verbose_name_plural = "guesses at birth dates"
+        constraints = [models.UniqueConstraint(fields=["patient", "day"], name="portal_guess_once")]
+
+    def __str__(self) -> str:
+        return str(self.pk)

@@ -31,7 +31,9 @@ class RightsState(models.TextChoices):
 
 
 class RightsRequest(TenantModel):
-    """A request about one patient's data, to be answered within 30 days (PDPL). One of a kind at a time."""
+    """A request about one patient's data, to be answered within 30 days (PDPL). One of a kind at a time from each who may
+    ask: neither of two parents waits for what the other has asked for.
+    """
 
     Kind, State = RightsKind, RightsState
 
@@ -59,7 +61,9 @@ class RightsRequest(TenantModel):
         ordering = ["due_on", "created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["patient", "kind"], condition=models.Q(state__in=["OPEN", "RUNNING"]), name="rights_open_once"
+                fields=["patient", "kind", "asked_by"],
+                condition=models.Q(state__in=["OPEN", "RUNNING"]),
+                name="rights_open_once",
             ),
             models.CheckConstraint(
                 condition=~models.Q(state="REFUSED") | ~models.Q(answer=""), name="rights_refused_with_reason"

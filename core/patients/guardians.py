@@ -11,6 +11,8 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,10 +25,14 @@ from core.models.patient import Gender
 from core.patients.numbers import note_dropped
 from core.patients.rows import cleaned_fields, locked, note
 from core.permissions import demand
+from core.tenancy import active_tenant_ids, tenant_scope
 
 # What may be changed of the person, for all the patients they speak for.
 PERSON_FIELDS = frozenset({"name_en", "name_ar", "phone", "email", "language", "gender", "numerals", "show_hijri"})
 WORDS_LENGTH = 200
+# Sent in the transaction with ``patient``: somebody who was written to must not know any more. ``until``: what was
+# written from that moment on did not go to them; None: all of it may have.
+guardian_shut_out = Signal()
 
 
 @transaction.atomic
@@ -164,6 +170,7 @@ def guardian_set_terms(
     seen = _short(evidence)
     if guardianship.verified_at is not None and guardianship.kind in Guardianship.BY_DOCUMENT and not seen:
         raise DomainError(_("Write down the document that gives this guardian the right."), code="evidence_missing")
+    had_a_say = guardianship.is_in_force
     apply(
         actor=actor,
         row=guardianship,
@@ -177,7 +184,40 @@ def guardian_set_terms(
         action="guardian.terms_set",
         withheld=("evidence",),
     )
+    if had_a_say and not guardianship.is_in_force:
+        Guardianship.objects.filter(pk=guardianship.pk).update(shut_out_after=valid_until)
+        guardian_shut_out.send(sender=Guardianship, patient=guardianship.patient, until=None)
     return guardianship
+
+
+def guardianships_end(today: dt.date | None = None) -> dict[str, int]:
+    """Shuts out those whose last day is over, of every clinic group: each once, also after days without a run, and
+    safe to run twice at once. Returns counts.
+    """
+    day = today or timezone.localdate()
+    counts = {"ended": 0}
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            for row in _over_by(day):
+                counts["ended"] += _shut_out(row, day)
+    return counts
+
+
+def _over_by(day: dt.date) -> QuerySet[Guardianship]:
+    over = Guardianship.objects.filter(valid_until__lt=day)
+    return over.filter(Q(shut_out_after=None) | ~Q(shut_out_after=F("valid_until"))).order_by("pk")
+
+
+@transaction.atomic
+def _shut_out(row: Guardianship, day: dt.date) -> bool:
+    """The patient first, as everywhere. False where somebody else has done it, or has put the day off."""
+    patient = locked(row.patient_id)
+    last_day = row.valid_until
+    if last_day is None or not _over_by(day).filter(pk=row.pk, valid_until=last_day).update(shut_out_after=last_day):
+        return False
+    ended = timezone.make_aware(dt.datetime.combine(last_day + dt.timedelta(days=1), dt.time.min))
+    guardian_shut_out.send(sender=Guardianship, patient=patient, until=ended)
+    return True
 
 
 @transaction.atomic
@@ -191,6 +231,7 @@ def guardian_block(*, actor: User, guardianship_id: uuid.UUID, reason: str) -> G
         guardianship.blocked_reason = words
         guardianship.save(update_fields=["blocked_reason"])
         _audit_guardianship(guardianship, actor, "guardian.blocked", {"reason": words})
+        guardian_shut_out.send(sender=Guardianship, patient=guardianship.patient, until=None)
     return guardianship
 
 
@@ -214,6 +255,7 @@ def guardian_remove(*, actor: User, guardianship_id: uuid.UUID) -> None:
     number = guardianship.guardian.phone
     guardianship.delete()
     note_dropped(number)
+    guardian_shut_out.send(sender=Guardianship, patient=patient, until=None)
     heir = Guardianship.objects.filter(patient=patient).order_by("pk").first() if was_primary else None
     if heir is not None:
         heir.is_primary = True

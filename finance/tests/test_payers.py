@@ -17,6 +17,7 @@ from finance.models import Invoice, Refund
 from finance.payers import Payer
 from finance.tests.test_services import issue, pay
 from integrations import fanout
+from integrations.enclosures import enclosures_of
 from notifications import default_words, gate
 from notifications.models import Message, NotificationEvent
 from notifications.states import Channel, Reason, Status
@@ -86,6 +87,24 @@ def test_a_payer_with_an_email_alone_gets_a_letter_with_their_name(clinic: Clini
     (message,) = fan_out("billing.invoice_issued")
     assert (message.channel, message.recipient) == (Channel.EMAIL, "claims@gulf.example")
     assert message.body.startswith("Dear Gulf Insurance,")
+
+
+def test_their_letter_holds_no_link_to_the_wishes_of_the_patient(clinic: Clinic, family: Family) -> None:
+    """It opened nothing. A guardian who pays has one, and so has an adult who pays for themselves."""
+    insurer = Payer(name="Gulf Insurance", email="claims@gulf.example", language="en")
+    for patient, payer, has_link in (
+        (family.child, insurer, False),
+        (clinic.patient, insurer, False),
+        (clinic.patient, None, True),
+        (family.child, Payer(guardian=family.father), True),
+    ):
+        Guardian.objects.filter(pk=family.father.pk).update(phone="")
+        Patient.objects.filter(pk=clinic.patient.pk).update(phone="")
+        issue(clinic, patient=patient, **({"payer": payer} if payer is not None else {}))
+        (letter,) = fan_out("billing.invoice_issued")
+        assert letter.channel == Channel.EMAIL
+        paper = enclosures_of(clinic.tenant.pk, [letter]).get(letter.pk, {})
+        assert bool(paper.get("preferences_url")) == bool(paper.get("unsubscribe_url")) == has_link
 
 
 @pytest.mark.parametrize(

@@ -94,13 +94,17 @@ def write(outgoing: Outgoing) -> Letter:
     }
     top = "".join(f"{key}: {value}\r\n" for key, value in headers.items())
     words = [_part("text/plain", _text(outgoing)), _html_part(outgoing)]
-    if outgoing.calendar is None:
-        content = _together("alternative", _BOUNDARY, words)
-    else:
-        # As a choice beside the words mail programs show it as an invitation; as a file everybody else can open it.
-        inside = _together("alternative", _BOUNDARY, [*words, _calendar_part(outgoing.calendar)])
-        content = _together("mixed", _OUTER, [inside, _calendar_part(outgoing.calendar, as_file=True)])
+    # As a choice beside the words mail programs show it as an invitation; as a file everybody else can open it.
+    content = _together("alternative", _BOUNDARY, [*words, *map(_calendar_part, _invitation(outgoing))])
+    if outgoing.calendars:
+        files = [_calendar_part(entry, as_file=True) for entry in outgoing.calendars]
+        content = _together("mixed", _OUTER, [content, *files])
     return Letter(message_id=identity, sender=sender, recipient=recipient, content=top.encode("ascii") + content)
+
+
+def _invitation(outgoing: Outgoing) -> Sequence[CalendarFile]:
+    """Of several each would hide the others: a mail program shows one choice."""
+    return outgoing.calendars if len(outgoing.calendars) == 1 else ()
 
 
 def _together(kind: str, boundary: str, parts: Sequence[bytes]) -> bytes:
@@ -121,12 +125,11 @@ def as_django(outgoing: Outgoing) -> EmailMultiAlternatives:
         headers=_machine_headers(outgoing, message_id(outgoing)),
     )
     mail.attach_alternative(html(outgoing), "text/html")
-    if outgoing.calendar is not None:
-        kind = f"calendar; method={outgoing.calendar.method}"
-        text = outgoing.calendar.content.decode()
-        mail.attach_alternative(text, f"text/{kind}")
-        file = MIMEText(text, kind, "utf-8")
-        file.add_header("Content-Disposition", "attachment", filename=outgoing.calendar.name)
+    for entry in _invitation(outgoing):
+        mail.attach_alternative(entry.content.decode(), f"text/calendar; method={entry.method}")
+    for entry in outgoing.calendars:
+        file = MIMEText(entry.content.decode(), f"calendar; method={entry.method}", "utf-8")
+        file.add_header("Content-Disposition", "attachment", filename=entry.name)
         mail.attach(file)
     return mail
 

@@ -154,7 +154,8 @@ class Outgoing:
     # Where the reader chooses what they get, and where their mail program unsubscribes by itself (RFC 8058); or empty.
     preferences_url: str = ""
     unsubscribe_url: str = ""
-    calendar: CalendarFile | None = None
+    # One is an invitation that mail programs show; several are files to open.
+    calendars: tuple[CalendarFile, ...] = ()
     # WhatsApp: sent as this instead of as free text.
     approved: Approved | None = None
 

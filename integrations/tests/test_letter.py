@@ -162,7 +162,7 @@ ENTRY = CalendarFile("REQUEST", "BEGIN:VCALENDAR\r\nSUMMARY:موعد\r\nEND:VCAL
 def test_a_calendar_entry_is_an_invitation_beside_the_words_and_a_file_to_open(
     write: Callable[[Outgoing], bytes],
 ) -> None:
-    content = write(replace(mail(body="Hello\n\nمرحبًا"), calendar=ENTRY))
+    content = write(replace(mail(body="Hello\n\nمرحبًا"), calendars=(ENTRY,)))
     assert all(len(line) <= 998 for line in content.splitlines())
     made = read(content)
     assert made.get_content_type() == "multipart/mixed"

@@ -8,7 +8,6 @@ from appointments import calendar_file, tokens
 from appointments.models import Appointment
 from appointments.views.link.door import Opened, page
 from appointments.views.link.visit import show
-from core.contacts import Contact, contact_for
 
 S = Appointment.Status
 
@@ -20,13 +19,8 @@ def calendar(opened: Opened) -> HttpResponse:
     if tokens.refusal(opened.token) is not None and not is_cancelled:
         return show(opened)
     method = calendar_file.method_of(appointment)
-    contact = contact_for(appointment.patient)
-    content = calendar_file.ics_for(
-        appointment,
-        method,
-        language=opened.language,
-        attendee=contact.email if isinstance(contact, Contact) else "",
-    )
+    # Nobody's address in it: the link is passed on in a family, and whose calendar it is nobody knows.
+    content = calendar_file.ics_for(appointment, method, language=opened.language)
     response = HttpResponse(content, content_type=f"text/calendar; charset=utf-8; method={method}")
     response.headers["Content-Disposition"] = f'attachment; filename="{calendar_file.FILE_NAME}"'
     return response

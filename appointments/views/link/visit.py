@@ -12,6 +12,7 @@ from appointments.forms import LinkCancelForm
 from appointments.models import Appointment
 from appointments.reminders import family
 from appointments.views.link.door import Opened, page
+from core import discretion
 from core.contacts import Contact, contact_for
 from core.errors import DomainError
 from notifications import desk_tasks, preference_links
@@ -70,14 +71,16 @@ def show(opened: Opened, *, form: LinkCancelForm | None = None, status: int = 20
 
 def _companions(appointment: Appointment, language: str) -> list[dict[str, Any]]:
     """The other visits of the message that led here: each has a page of its own."""
-    return [
-        {
-            "who": calendar_file.short_name(visit.patient, language),
-            "start": visit.local_start,
-            "link": tokens.link_for(visit),
-        }
-        for visit in family.companions(appointment)
-    ]
+    return [_companion(visit, language) for visit in family.companions(appointment)]
+
+
+def _companion(visit: Appointment, language: str) -> dict[str, Any]:
+    """Of one at a sensitive place neither whose it is nor when: that stands behind the second question, on its own page."""
+    names = discretion.names_for(visit.tenant, visit.location)
+    if names.is_discreet:
+        return {"who": names.clinic.name_in(language), "start": None, "link": tokens.link_for(visit)}
+    who = calendar_file.short_name(visit.patient, language)
+    return {"who": who, "start": visit.local_start, "link": tokens.link_for(visit)}
 
 
 def _preferences(appointment: Appointment) -> str:
