@@ -90,7 +90,8 @@ class Readers:
         may_know = [row for row in rows if row.speaks_on(self._day)]
         told = [row for row in may_know if not row.blocked_reason and notification_type not in row.not_for]
         # A phone that a blocked guardian holds as well would tell them too.
-        closed = {address for row in rows if row.blocked_reason for address in (row.guardian.phone, row.guardian.email)}
+        blocked = [row.guardian for row in rows if row.blocked_reason]
+        closed = {address.casefold() for one in blocked for address in (one.phone, one.email)}
         readers = [_contact(row.guardian, row.guardian) for row in told]
         if closed:
             readers = [_without(one, closed) for one in readers]
@@ -151,7 +152,7 @@ def _without(reader: Contact, closed: Collection[str]) -> Contact:
     return replace(
         reader,
         phone="" if reader.phone in closed else reader.phone,
-        email="" if reader.email in closed else reader.email,
+        email="" if reader.email.casefold() in closed else reader.email,
     )
 
 
@@ -163,7 +164,8 @@ def _once_each(readers: Sequence[Contact]) -> list[Contact]:
     for reader in readers:
         if reader.phone and any(reader.phone == other.phone for other in kept):
             continue
-        has_twin = bool(reader.email) and any(reader.email == other.email for other in kept)
+        email = reader.email.casefold()
+        has_twin = bool(email) and any(email == other.email.casefold() for other in kept)
         kept.append(replace(reader, email="") if has_twin else reader)
     return [reader for reader in kept if reader.phone or reader.email] or kept[:1]
 

@@ -77,6 +77,8 @@ def patient_merge(*, actor: User, survivor: Patient, merged: Patient) -> Patient
         step.run(stays, goes)
     goes.merged_into = stays
     goes.save(update_fields=["merged_into", "updated_at"])
+    # Those whose guardian the survivor has too. Only now: while the file's messages waited there, its readers had to stay.
+    Guardianship.objects.filter(patient=goes).delete()
     # One step from any old file to the one that holds everything.
     Patient.objects.filter(merged_into=goes).update(merged_into=stays)
     audit.record(
@@ -160,7 +162,6 @@ def _merge_guardianships(survivor: Patient, merged: Patient) -> None:
         twin.blocked_reason = twin.blocked_reason or row.blocked_reason
         twin.valid_from = max((day for day in (twin.valid_from, row.valid_from) if day), default=None)
         twin.valid_until = min((day for day in (twin.valid_until, row.valid_until) if day), default=None)
-        row.delete()
         twin.save()
 
 

@@ -16,17 +16,18 @@ from django.utils.translation import gettext as _
 
 from core import discretion, patients, phone
 from core.access import Can
-from core.contacts import Contact
+from core.contacts import Contact, recipients_for
 from core.errors import DomainError
 from core.models import Location, Patient, User
 from core.permissions import demand
 from integrations import outbox
 from integrations.outbox import Origin
-from notifications import conversations, gate, reply_answers
+from notifications import conversations, gate, questions, reply_answers
 from notifications.models import Conversation, InboundMessage, Message
 from notifications.questions import Look
 from notifications.rendering import Code, Words
 from notifications.states import Channel, Lane, NotificationType, Reason
+from notifications.suppression import suppressed
 
 # Later it would answer something else (clinic.md 6.2).
 USEFUL_FOR = dt.timedelta(hours=1)
@@ -42,23 +43,29 @@ def answer(reply: InboundMessage, words: Words, *, look: Look | None = None, **c
     last = reply.in_reply_to
     if about is None or last is None:
         return None
+    reader = reader_at(reply, about)
     location = look.location if look is not None else _some_location()
     number = phone.display(location.phone) if location is not None else ""
     values = {
         "phone": Code(number) if number else reply_answers.NO_PHONE,
-        "clinic_name": discretion.names_for(about.tenant, look.location if look is not None else None),
+        # About no place in particular: where one of them must not be named, nothing is.
+        "clinic_name": discretion.names_for(
+            about.tenant,
+            look.location if look is not None else discretion.strictest(Location.objects.filter(is_active=True)),
+        ),
         **{name: value for name, value in context.items() if value is not None},
     }
     message = Message(
         tenant_id=reply.tenant_id,
         patient=about,
-        guardian_id=last.guardian_id,
+        # Of two whom one message asks about, one may be its reader and the other the reader's child.
+        guardian=reader.guardian if reader is not None else last.guardian,
         channel=reply.channel,
         notification_type=NotificationType.GENERAL,
         recipient=reply.sender,
         language=last.language,
         body=reply_answers.write(words, last.language, **values),
-        dedupe_key=f"reply:{reply.pk}",
+        dedupe_key=f"{questions.ANSWER_KEY}{reply.pk}",
     )
     return outbox.write(
         message,
@@ -78,13 +85,16 @@ def answer(reply: InboundMessage, words: Words, *, look: Look | None = None, **c
 
 def is_reader(reply: InboundMessage, patient: Patient) -> bool:
     """Who writes is still told about this patient, at this number: else nobody acts on their word."""
+    return reader_at(reply, patient) is not None
+
+
+def reader_at(reply: InboundMessage, patient: Patient) -> Contact | None:
+    """The one of this patient's readers who has the number that has written; None also where it is known to be wrong."""
     last = reply.in_reply_to
-    if last is None:
-        return False
-    reader = gate.reader_of(
-        Message(patient=patient, guardian_id=last.guardian_id, notification_type=last.notification_type)
-    )
-    return isinstance(reader, Contact) and reader.phone == reply.sender
+    if last is None or suppressed(reply.channel, [reply.sender]).get(reply.sender) == Reason.WRONG_NUMBER:
+        return None
+    found = recipients_for([patient], notification_type=last.notification_type)[patient.pk]
+    return next((one for one in found if one.phone == reply.sender), None) if not isinstance(found, str) else None
 
 
 def _some_location() -> Location | None:

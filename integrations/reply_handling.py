@@ -37,6 +37,8 @@ _DONE = {
 }
 # «لا» and “no” answer a question, or they are talk; “cancel” without anything to cancel may mean our messages.
 _BARE_NO = frozenset({"2", "n", "no", "لا"})
+# «غلط» may be said of a number, or of what has just been said.
+_BARE_WRONG = frozenset({"wrong", "غلط"})
 # The same words again within this, with nothing asked in between, are an impatient finger or a machine.
 REPEATED_WITHIN = dt.timedelta(minutes=10)
 # Our own words that come back within this were sent by a machine.
@@ -116,7 +118,8 @@ def _outcome(case: _Case) -> Outcome:
         case Meaning.RESUME:
             return _resume(case)
         case Meaning.WRONG:
-            return _wrong_number(case)
+            is_about_words = case.reading.text in _BARE_WRONG and questions.is_in_talk(case.reply)
+            return _to_staff(case) if is_about_words else _wrong_number(case)
         case Meaning.HELP:
             answering.answer(case.reply, reply_answers.HELP)
             return Outcome.HELPED
@@ -148,7 +151,7 @@ def _holds(words: str, body: str) -> bool:
 
 
 def _same_before(case: _Case) -> InboundMessage | None:
-    """The reply just before, when it said the same and nothing was asked since."""
+    """The reply just before, when it said the same in the same place and nothing was asked since."""
     reply = case.reply
     before = (
         InboundMessage.objects.filter(
@@ -162,6 +165,9 @@ def _same_before(case: _Case) -> InboundMessage | None:
         .first()
     )
     if before is None or reply_words.normalise(before.body) != case.reading.text:
+        return None
+    # “1” to Sara's message and “1” to Omar's are two answers.
+    if (before.to, before.replied_to_id) != (reply.to, reply.replied_to_id):
         return None
     # The answer to “which one?” may be the very words that were unclear.
     if before.outcome == Outcome.ASKED or questions.has_new_question(reply, before.created_at):
@@ -186,7 +192,8 @@ def _stop(case: _Case) -> Outcome:
     """Recorded by everybody who writes over that sender. Nothing is written back: they have asked for silence."""
     for tenant_id in replies.tenants_writing_to(case.reply):
         with tenant_scope(tenant_id):
-            opt_outs.stop(**_opt(case, tenant_id))
+            guardian = case.reply.in_reply_to.guardian if case.reply.in_reply_to is not None else None
+            opt_outs.stop(**_opt(case, tenant_id), guardian=guardian if tenant_id == case.reply.tenant_id else None)
     conversations.note_answered(case.conversation)
     return Outcome.STOPPED
 
@@ -240,7 +247,9 @@ def _ring(case: _Case, key: str) -> None:
 
 def _answer(case: _Case) -> Outcome:
     asked = questions.asked_of(case.reply)
-    if case.conversation.pending:
+    if asked.is_elsewhere:
+        return _to_staff(case)
+    if case.conversation.pending and not asked.is_chosen:
         chosen = _chosen(case, asked)
         if chosen is not None:
             return chosen
@@ -259,8 +268,8 @@ def _resolve(case: _Case, asked: Asked) -> Outcome:
     can = asked.taking(meaning)
     if not can:
         return _tell_state(case, asked)
-    if asked.is_last_dead:
-        # The last question is void; another one may be meant, or it may not.
+    if asked.is_last_dead or (asked.is_followed and not case.reading.numbers):
+        # The last question is void, or a bare word may be said to what came after it: the digits are the question's own.
         return _ask_which(case, meaning, can)
     if len(can) == 1:
         return _act(case, meaning, can)
@@ -272,11 +281,14 @@ def _resolve(case: _Case, asked: Asked) -> Outcome:
 
 def _named(case: _Case, asked: Asked) -> Outcome | None:
     """«1 2» or names, under one message about several: these are confirmed. None: for a person."""
-    listed = [one for one in asked.latest if not one.is_dead]
-    listed.sort(key=lambda one: (one.starts_at, one.names))
-    if not asked.is_one_message or len(listed) < 2:
+    alive = [one for one in asked.latest if not one.is_dead]
+    if not asked.is_one_message or len(alive) < 2:
         return None
-    picked = _picked(case.reading, listed)
+    if case.reading.numbers and len(alive) < len(asked.latest):
+        # The numbers are those of the text, in which one is listed that no longer holds: nobody counts as we would.
+        open_ones = [one for one in alive if Meaning.CONFIRM in one.can]
+        return _ask_which(case, Meaning.CONFIRM, open_ones) if open_ones else None
+    picked = _picked(case.reading, alive)
     can = [one for one in picked if Meaning.CONFIRM in one.can]
     return _act(case, Meaning.CONFIRM, can) if can and len(can) == len(picked) else None
 

@@ -96,7 +96,8 @@ def record(
     if len(proof) > EVIDENCE_LENGTH:
         raise DomainError(_("The evidence is too long."), code="evidence_too_long")
     is_yes = status == ConsentStatus.GRANTED
-    if is_yes and guardian is not None:
+    if is_yes and (guardian is not None or patient.is_minor_on(timezone.localdate(said))):
+        # Whoever wrote it down: for a child only a guardian can have said it.
         valid_until = min(filter(None, (valid_until, of_age_at(patient))))
     preference = locked_preference(patient)
     row = ConsentRecord.objects.create(
@@ -149,8 +150,7 @@ def withdraw(
             evidence=evidence,
         )
         for purpose in purposes
-        if held.agreed(purpose, channel) == ConsentStatus.GRANTED
-        or (not channel and _is_agreed_somewhere(held, purpose))
+        if held.agreed(purpose, channel) == ConsentStatus.GRANTED or (not channel and held.agreed_somewhere(purpose))
     ]
 
 
@@ -177,10 +177,6 @@ def held_of(rows: Iterable[ConsentRecord]) -> dict[str, dict[str, Entry]]:
         if old is None or old[1] != new[1] or strictest(str(old[0]), str(new[0])) == new[0]:
             places[row.channel] = new
     return held
-
-
-def _is_agreed_somewhere(preference: NotificationPreference, purpose: str) -> bool:
-    return any(preference.agreed(purpose, channel) == ConsentStatus.GRANTED for channel in Channel.values)
 
 
 def of_age_at(patient: Patient) -> dt.datetime:

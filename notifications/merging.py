@@ -39,6 +39,8 @@ def merge_messages(survivor: Patient, merged: Patient) -> None:
     if not rows:
         return
     readers = Readers([survivor])
+    # Whose own reader is still told comes first: of two about one event to one address, theirs is the one in their words.
+    rows.sort(key=lambda row: not _is_own(row, readers.of(survivor.pk, row.notification_type)))
     said: set[tuple[object, ...]] = set()
     refused: dict[uuid.UUID, Reason] = {}
     for row in rows:
@@ -55,8 +57,7 @@ def merge_messages(survivor: Patient, merged: Patient) -> None:
             refused[row.pk] = Reason.MERGED_AWAY
             continue
         keys: list[tuple[object, ...]] = [(row.channel, address, row.subject, row.body)]
-        if row.bulk_id is not None:
-            keys.append((row.channel, address, row.bulk_id))
+        keys += [(row.channel, address, source) for source in (row.bulk_id, row.event_id) if source is not None]
         if said & set(keys):
             refused[row.pk] = Reason.MERGED_AWAY
             continue
@@ -65,6 +66,11 @@ def merge_messages(survivor: Patient, merged: Patient) -> None:
         if (address, guardian) != (row.recipient, row.guardian_id):
             waiting.filter(pk=row.pk).update(recipient=address, guardian=guardian, updated_at=timezone.now())
     lifecycle.refuse_many(refused)
+
+
+def _is_own(row: Message, found: list[Contact] | str) -> bool:
+    readers = [] if isinstance(found, str) else found
+    return any((one.guardian.pk if one.guardian is not None else None) == row.guardian_id for one in readers)
 
 
 def _reader(row: Message, found: list[Contact]) -> Contact:

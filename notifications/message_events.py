@@ -16,10 +16,15 @@ def _staff(role: Role) -> list[User]:
     return list(User.objects.filter(role=role, is_active=True))
 
 
+def _words_of(reply: InboundMessage) -> str:
+    """The beginning of what was written. A picture comes without words, and blanks are none: a bell needs some."""
+    return " ".join(reply.body.split())[:300] or "…"
+
+
 def _describe_reply(event: NotificationEvent) -> Subject:
     reply = InboundMessage.objects.select_related("patient").get(pk=event.payload["reply_id"])
     return Subject(
-        context={"patient_name": reply.patient, "text": reply.body[:300] or "…"},
+        context={"patient_name": reply.patient, "text": _words_of(reply)},
         fold_key=f"patient:{reply.patient_id}" if reply.patient_id else f"reply:{reply.pk}",
         users={Audience.FRONT_DESK: _staff(Role.FRONT_DESK)},
     )
@@ -30,7 +35,7 @@ def _describe_emergency(event: NotificationEvent) -> Subject:
     reply = InboundMessage.objects.select_related("patient").get(pk=event.payload["reply_id"])
     about = desk_tasks.open_about(event.object_id, [TaskKind.EMERGENCY]) if event.object_id else None
     return Subject(
-        context={"patient_name": reply.patient, "text": reply.body[:300] or "…"},
+        context={"patient_name": reply.patient, "text": _words_of(reply)},
         fold_key=f"emergency:{event.object_id}",
         users={Audience.FRONT_DESK: _staff(Role.FRONT_DESK) or _staff(Role.ADMIN)},
         is_answered=about is not None and not about.exists(),

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core import phone
-from core.models import Patient, User
+from core.models import Guardian, Patient, User
 from notifications import consents, opt_log
 from notifications.consent_states import NEED_A_YES, Method, OptAct, OptSource, Purpose, purpose_of
 from notifications.models import OptEvent, SuppressedAddress
@@ -45,11 +45,13 @@ def stop(
     raw: str,
     source: str,
     patient: Patient | None = None,
+    guardian: Guardian | None = None,
     actor: User | None = None,
 ) -> OptEvent:
     """Silences ``sender`` (empty: whatever we write from) on a channel for an address. Every call is logged.
 
-    ``raw`` is what the reader wrote, untouched. ``patient``: about whom the conversation was, if that is known.
+    ``raw`` is what the reader wrote, untouched. ``patient``: about whom the conversation was, if that is known;
+    ``guardian``: with whom it was.
     """
     place = normal(channel, address)
     row = opt_log.append(
@@ -67,6 +69,7 @@ def stop(
     if patient is not None:
         consents.withdraw(
             patient=patient,
+            guardian=guardian,
             purposes=(Purpose.AWARENESS, Purpose.PROMOTION),
             method=_METHODS[OptSource(source)],
             evidence=f"opt-out {row.position}",

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.db.models import Q, QuerySet
+from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 
 from core.models import Location, Patient
 from notifications.models import InboundMessage, Message, NotificationEvent
 from notifications.rendering import Bilingual, Link
 from notifications.reply_words import Meaning
+from notifications.selectors import LEFT_AT, left_at
 from notifications.states import Status
 
 # An older message is no question any more; the visit it asked about is seldom still to come.
@@ -27,8 +29,14 @@ STAYS_OPEN = dt.timedelta(days=30)
 TOGETHER = dt.timedelta(hours=24)
 # Messages that are looked at: more than one family gets in a day.
 _LOOKED_AT = 30
+# Of these nobody knows yet whether they arrived; only what is known to have left has a ``sent_at``.
+_MAY_HAVE_LEFT = (Status.UNCONFIRMED, Status.SENDING)
 # It has left, or may have.
-_LEFT = (Status.SENT, Status.DELIVERED, Status.READ, Status.UNCONFIRMED, Status.SENDING)
+_LEFT = (Status.SENT, Status.DELIVERED, Status.READ, *_MAY_HAVE_LEFT)
+# A reader may be faster than we note that it has left: no longer than a worker's lease.
+NOTED_WITHIN = dt.timedelta(minutes=1)
+# The beginning of the dedupe keys of our acknowledgements.
+ANSWER_KEY = "reply:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +109,28 @@ def look(things: Sequence[Thing]) -> list[Look]:
     return [found[thing] for thing in things if thing in found]
 
 
+def messages_to(*, channel: str, address: str, ours: str) -> QuerySet[Message]:
+    """What has gone to that number over that sender, or may have, the latest first. In the open scope, or over all of a
+    system's.
+    """
+    return Message.objects.filter(
+        sender_is(ours),
+        Q(sent_at__isnull=False) | Q(status__in=_MAY_HAVE_LEFT),
+        recipient=address,
+        channel=channel,
+        patient__isnull=False,
+    ).order_by(LEFT_AT.desc())
+
+
 def messages_asking(*, channel: str, address: str, ours: str, now: dt.datetime | None = None) -> QuerySet[Message]:
-    """What was asked of that number over that sender, the latest first. In the open scope, or over all of a system's."""
+    """What was asked of that number over that sender until ``now``, the latest first. Scope as in ``messages_to``."""
     keys = {key for handler in _HANDLERS.values() for key in handler.asking}
-    since = (now or timezone.now()) - STAYS_OPEN
+    until = now or timezone.now()
     return (
-        Message.objects.filter(
-            sender_is(ours),
-            recipient=address,
-            channel=channel,
-            patient__isnull=False,
-            event__key__in=keys,
-            sent_at__gte=since,
-            status__in=_LEFT,
-        )
+        messages_to(channel=channel, address=address, ours=ours)
+        .filter(GreaterThanOrEqual(LEFT_AT, until - STAYS_OPEN), LessThanOrEqual(LEFT_AT, until + NOTED_WITHIN))
+        .filter(event__key__in=keys, status__in=_LEFT)
         .select_related("event", "patient__tenant")
-        .order_by("-sent_at")
     )
 
 
@@ -130,13 +144,17 @@ class Asked:
     """The questions that a reply can be about. ``latest``: of the last message alone, all of it, dead things too.
 
     ``looks``: everything that was asked about on that day, in the order in which it takes place; ``is_one_message``: the
-    last message asked about all of it.
+    last message asked about all of it; ``is_chosen``: WhatsApp names it; ``is_followed``: the house has said something else
+    since. ``is_elsewhere``: the reply is to something else, so no question is answered by it.
     """
 
     message: Message | None
     latest: tuple[Look, ...] = ()
     looks: tuple[Look, ...] = ()
     is_one_message: bool = False
+    is_chosen: bool = False
+    is_followed: bool = False
+    is_elsewhere: bool = False
 
     @property
     def is_last_dead(self) -> bool:
@@ -153,12 +171,17 @@ def asked_of(reply: InboundMessage) -> Asked:
         named = asking.filter(provider_message_id=reply.replied_to_id).first()
         if named is not None:
             looks = look(things_of(named))
-            return Asked(named, tuple(looks), tuple(_in_order(looks)), is_one_message=True)
+            return Asked(named, tuple(looks), tuple(_in_order(looks)), is_one_message=True, is_chosen=True)
+        if not _is_acknowledgement(reply):
+            return Asked(None, is_elsewhere=True)
     rows = list(asking[:_LOOKED_AT])
     if not rows:
         return Asked(None)
-    first = rows[0].sent_at or reply.created_at
-    of_that_day = [row for row in rows if row.sent_at is not None and row.sent_at >= first - TOGETHER]
+    writers = _wrote_since(reply, rows[0])
+    if any(writers):
+        # Somebody has typed to that number after the question: “no” may well answer them.
+        return Asked(rows[0], is_elsewhere=True)
+    of_that_day = [row for row in rows if left_at(row) >= left_at(rows[0]) - TOGETHER]
     things: dict[tuple[str, uuid.UUID], Thing] = {}
     for row in of_that_day:
         for thing in things_of(row):
@@ -167,7 +190,34 @@ def asked_of(reply: InboundMessage) -> Asked:
     looks = look(list(things.values()))
     last = set(things_of(rows[0]))
     latest = [one for one in looks if one.thing in last]
-    return Asked(rows[0], tuple(latest), tuple(_in_order(looks)), is_one_message=len(latest) == len(looks))
+    is_one = len(latest) == len(looks)
+    in_order = tuple(_in_order(looks))
+    return Asked(rows[0], tuple(latest), in_order, is_one_message=is_one, is_followed=bool(writers))
+
+
+def _is_acknowledgement(reply: InboundMessage) -> bool:
+    """The message that the patient chose is one of our own answers: “which one?”, or that something is confirmed."""
+    chosen = reply.in_reply_to
+    return (
+        chosen is not None
+        and chosen.provider_message_id == reply.replied_to_id
+        and chosen.dedupe_key.startswith(ANSWER_KEY)
+    )
+
+
+def _wrote_since(reply: InboundMessage, question: Message) -> list[uuid.UUID | None]:
+    """Who has written to that number between the question and the reply, acknowledgements aside; None is the house."""
+    said = messages_to(channel=reply.channel, address=reply.sender, ours=reply.to)
+    since, until = left_at(question), reply.created_at + NOTED_WITHIN
+    said = said.filter(GreaterThan(LEFT_AT, since), LessThanOrEqual(LEFT_AT, until))
+    return list(said.exclude(dedupe_key__startswith=ANSWER_KEY).values_list("sent_by_id", flat=True)[:_LOOKED_AT])
+
+
+def is_in_talk(reply: InboundMessage) -> bool:
+    """What the number was told last was an answer to it, or typed by a person: whoever reads there is known by now."""
+    said = messages_to(channel=reply.channel, address=reply.sender, ours=reply.to)
+    last = said.filter(LessThanOrEqual(LEFT_AT, reply.created_at + NOTED_WITHIN)).first()
+    return last is not None and (last.sent_by_id is not None or last.dedupe_key.startswith(ANSWER_KEY))
 
 
 def things_of(message: Message) -> list[Thing]:
@@ -178,9 +228,9 @@ def things_of(message: Message) -> list[Thing]:
 
 
 def has_new_question(reply: InboundMessage, since: dt.datetime) -> bool:
-    """Something was asked of the number after that moment."""
-    asking = messages_asking(channel=reply.channel, address=reply.sender, ours=reply.to)
-    return asking.filter(sent_at__gt=since).exists()
+    """Something was asked of the number after that moment, before the reply."""
+    asking = messages_asking(channel=reply.channel, address=reply.sender, ours=reply.to, now=reply.created_at)
+    return asking.filter(GreaterThan(LEFT_AT, since)).exists()
 
 
 def as_json(things: Sequence[Thing]) -> list[list[Any]]:

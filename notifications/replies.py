@@ -5,21 +5,22 @@ A worker understands it (``integrations/reply_handling.py``); nothing is answere
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
+from typing import Any
 
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
 from core.tenancy import system_scope, tenant_scope
 from notifications import questions
 from notifications.models import InboundMessage, Message
+from notifications.reply_words import Meaning, read
+from notifications.selectors import left_at
 
 log = structlog.get_logger(__name__)
 
-# A reply belongs to the last message of this long; an older one is no conversation any more.
-_CONVERSATION = dt.timedelta(days=30)
+# What is said to a question. Everything else is said to whoever wrote last.
+_ANSWERS = frozenset({Meaning.CONFIRM, Meaning.CANCEL, Meaning.CHANGE, Meaning.PICK, Meaning.ALL})
 
 
 def receive(
@@ -39,7 +40,11 @@ def receive(
     ``replied_to_id`` is the provider's id of the message that the patient chose to answer. A repeated call with the same
     provider's id returns the row that is there.
     """
-    last = _last_to(channel=channel, sender=sender, to=to, tenant_id=tenant_id, replied_to_id=replied_to_id)
+    # PostgreSQL takes no NUL in a text.
+    body = body.replace("\x00", "")
+    if (there := _known(provider, provider_message_id, channel=channel, sender=sender, to=to)) is not None:
+        return there
+    last = _last_to(channel=channel, sender=sender, to=to, tenant_id=tenant_id, replied_to_id=replied_to_id, body=body)
     if last is None:
         log.warning("reply_from_unknown_number", provider=provider)
         return None
@@ -62,21 +67,30 @@ def receive(
     return reply
 
 
-def _last_to(*, channel: str, sender: str, to: str, tenant_id: uuid.UUID | None, replied_to_id: str) -> Message | None:
-    """The message that is answered: the one the patient chose, the last one that asked something, or else the last."""
+def _known(provider: str, provider_message_id: str, *, channel: str, sender: str, to: str) -> InboundMessage | None:
+    """The same reply, come again: it stays with the clinic group that has it, whoever has written to the number since."""
+    with system_scope("a reply that the provider brings twice"):
+        writing = questions.messages_to(channel=channel, address=sender, ours=to).order_by().values("tenant")
+        rows = InboundMessage.objects.filter(provider=provider, provider_message_id=provider_message_id)
+        return rows.filter(tenant__in=writing.distinct()).first()
+
+
+def _last_to(
+    *, channel: str, sender: str, to: str, tenant_id: uuid.UUID | None, replied_to_id: str, body: str
+) -> Message | None:
+    """The message that is answered, however long ago it was: a STOP counts whenever it comes."""
+    # A clinic group that is suspended answers nobody, so over a shared number it comes last.
+    circles: list[dict[str, Any]] = [{"tenant__is_active": True}, {}] if tenant_id is None else [{"tenant": tenant_id}]
+    is_answer = read(body).meaning in _ANSWERS
     with system_scope("the number tells the tenant: the last message that went there over that channel"):
-        theirs = {"tenant": tenant_id} if tenant_id is not None else {}
-        sent = Message.objects.filter(
-            questions.sender_is(to),
-            recipient=sender,
-            channel=channel,
-            patient__isnull=False,
-            sent_at__gte=timezone.now() - _CONVERSATION,
-            **theirs,
-        )
-        chosen = sent.filter(provider_message_id=replied_to_id).first() if replied_to_id else None
-        asking = questions.messages_asking(channel=channel, address=sender, ours=to).filter(**theirs)
-        return chosen or asking.first() or sent.order_by("-sent_at").first()
+        for theirs in circles:
+            sent = questions.messages_to(channel=channel, address=sender, ours=to).filter(**theirs)
+            chosen = sent.filter(provider_message_id=replied_to_id).first() if replied_to_id else None
+            asking = questions.messages_asking(channel=channel, address=sender, ours=to).filter(**theirs)
+            found = chosen or (asking.first() if is_answer else None) or sent.first()
+            if found is not None:
+                return found
+    return None
 
 
 def tenants_asking(reply: InboundMessage) -> list[uuid.UUID]:
@@ -87,15 +101,13 @@ def tenants_asking(reply: InboundMessage) -> list[uuid.UUID]:
     if not reply.is_shared or reply.replied_to_id:
         return [reply.tenant_id]
     with system_scope("a shared number: whose question is answered"):
-        rows = list(
-            questions.messages_asking(
-                channel=reply.channel, address=reply.sender, ours=reply.to, now=reply.created_at
-            ).values_list("tenant_id", "sent_at")[:50]
+        asking = questions.messages_asking(
+            channel=reply.channel, address=reply.sender, ours=reply.to, now=reply.created_at
         )
-    sent = [(tenant, at) for tenant, at in rows if at is not None]
-    if not sent:
+        rows = [(row.tenant_id, left_at(row)) for row in asking[:50]]
+    if not rows:
         return [reply.tenant_id]
-    return list(dict.fromkeys(tenant for tenant, at in sent if at >= sent[0][1] - questions.TOGETHER))
+    return list(dict.fromkeys(tenant for tenant, at in rows if at >= rows[0][1] - questions.TOGETHER))
 
 
 def tenants_writing_to(reply: InboundMessage) -> list[uuid.UUID]:
@@ -103,13 +115,7 @@ def tenants_writing_to(reply: InboundMessage) -> list[uuid.UUID]:
     if not reply.is_shared:
         return [reply.tenant_id]
     with system_scope("a STOP to a shared number is recorded by every clinic group that uses it"):
-        rows = Message.objects.filter(
-            questions.sender_is(reply.to),
-            recipient=reply.sender,
-            channel=reply.channel,
-            patient__isnull=False,
-            sent_at__isnull=False,
-        )
+        rows = questions.messages_to(channel=reply.channel, address=reply.sender, ours=reply.to)
         return list({reply.tenant_id, *rows.order_by().values_list("tenant_id", flat=True).distinct()})
 
 

@@ -55,6 +55,9 @@ EMERGENCY_WORDS = (
     "suicide",
     "suicidal",
     "kill myself",
+    "kill himself",
+    "kill herself",
+    "killing myself",
     "end my life",
     "want to die",
     "hurt myself",
@@ -63,13 +66,23 @@ EMERGENCY_WORDS = (
     "ambulance",
     "chest pain",
     "cannot breathe",
+    "can not breathe",
     "cant breathe",
     "can t breathe",
     "انتحار",
     "انتحر",
+    "سانتحر",
+    "ينتحر",
+    "تنتحر",
     "اقتل نفسي",
+    "يقتل نفسه",
+    "سيقتل نفسه",
+    "تقتل نفسها",
+    "ستقتل نفسها",
     "انهي حياتي",
     "اريد ان اموت",
+    "اريد اموت",
+    "ودي اموت",
     "ابغي اموت",
     "ابي اموت",
     "اذي نفسي",
@@ -100,7 +113,11 @@ def normalise(text: str) -> str:
     NFKC, lower case, without marks, joining lines, controls, emoji and punctuation; one form of alef, ya and ta
     marbuta; digits of every script as 0 to 9; single spaces.
     """
-    read = text[:LONGEST]
+    return _normalised(text[:LONGEST])
+
+
+def _normalised(text: str) -> str:
+    read = text
     # Dropping a mark can bring two others together, so it goes on until nothing changes; each turn only shortens.
     for _turn in range(8):
         once = _once(read)
@@ -139,16 +156,16 @@ def read(text: str) -> Reading:
 
 
 def _numbers(words: str) -> tuple[int, ...]:
-    """«1 2», «1 و 2», “1 and 2”."""
+    """«1 2», «1 و 2», «1 و2», “1 and 2”."""
     parts = [part for part in words.split() if part not in ("and", "و")]
-    if not parts or len(parts) > MOST_PICKS or not all(re.fullmatch(r"[0-9]{1,2}", part) for part in parts):
+    if not parts or len(parts) > MOST_PICKS or not all(re.fullmatch(r"و?[0-9]{1,2}", part) for part in parts):
         return ()
-    return tuple(int(part) for part in parts)
+    return tuple(int(part.removeprefix("و")) for part in parts)
 
 
 def is_danger(text: str, more: Iterable[str] = ()) -> bool:
-    """A word of danger stands somewhere in the text, the Arabic ones with or without an article."""
-    plain = f" {normalise(text)} "
+    """A word of danger stands somewhere in the text, to its end; the Arabic ones with or without an article."""
+    plain = f" {_normalised(text)} "
     bare = f" {' '.join(_bare(word) for word in plain.split())} "
     for words in (*EMERGENCY_WORDS, *more):
         wanted = normalise(words)

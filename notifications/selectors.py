@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.models import Patient, Tenant
@@ -23,6 +24,9 @@ from notifications.states import CANCELLABLE, Channel, Status
 PROBLEMS = frozenset({Status.FAILED, Status.BOUNCED, Status.UNCONFIRMED})
 # A phone that is on gets a WhatsApp message within seconds.
 STUCK_AFTER = dt.timedelta(hours=1)
+# When a message left the house, or may have: the moment itself is noted once the provider has answered, so of one that is
+# UNCONFIRMED or SENDING the row's last move counts.
+LEFT_AT = Coalesce("sent_at", "updated_at")
 # It reached the patient, or is on its way.
 UNDER_WAY = frozenset({Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED, Status.READ})
 
@@ -50,6 +54,11 @@ def is_stuck(message: Message) -> bool:
         and message.sent_at is not None
         and timezone.now() - message.sent_at > STUCK_AFTER
     )
+
+
+def left_at(message: Message) -> dt.datetime:
+    """``LEFT_AT`` of a row that is at hand."""
+    return message.sent_at or message.updated_at
 
 
 def copies_of(message: Message) -> QuerySet[Message]:

@@ -14,8 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
+from django.db.models.lookups import GreaterThanOrEqual
 from django.utils.translation import gettext as _
 
 from core import audit
@@ -25,6 +24,7 @@ from core.models import Location, User
 from core.permissions import demand
 from notifications import quiet
 from notifications.models import Message, SendingRule
+from notifications.selectors import LEFT_AT
 from notifications.states import NotificationType, Status
 
 # At most so many a patient gets on one day. What is part of the care is not counted, unless the clinic group wishes it.
@@ -32,7 +32,7 @@ HOUSE_CAPS: Mapping[str, int] = {NotificationType.AWARENESS: 1, NotificationType
 MOST_A_DAY = 100
 LONGEST_WAKING = 24 * 60
 # It has left the house, or may have.
-_GONE = (Status.SENT, Status.DELIVERED, Status.READ, Status.UNCONFIRMED)
+_GONE = (Status.SENT, Status.DELIVERED, Status.READ, Status.UNCONFIRMED, Status.SENDING)
 
 
 def of(tenant_id: uuid.UUID) -> SendingRule:
@@ -111,7 +111,8 @@ def _told_today(capped: Sequence[Message], now: dt.datetime) -> Iterable[tuple[A
     zone = clinic_zone()
     midnight = quiet.moment(zone, dt.datetime.combine(now.astimezone(zone).date(), dt.time()))
     rows = Message.objects.filter(
-        Q(status__in=_GONE, sent_at__gte=midnight) | Q(status=Status.SENDING, lease_expires_at__gt=timezone.now()),
+        GreaterThanOrEqual(LEFT_AT, midnight),
+        status__in=_GONE,
         patient__among={row.patient_id for row in capped},
         notification_type__in={row.notification_type for row in capped},
     )

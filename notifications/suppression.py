@@ -39,8 +39,8 @@ def suppress(
 ) -> bool:
     """Stops a channel for an address. True when it was open. The tenant's scope is open.
 
-    The first reason stays, but for a number of somebody else's: neither its bounce that was none after all nor the
-    wish of its owner to get messages makes it the patient's.
+    The first reason stays unless a stronger one follows. What seemed dead may live after all, and then the wish of who
+    reads there holds; and neither a bounce that was none nor such a wish makes somebody else's number the patient's.
 
     ``sender``: only what that sender of ours writes; empty: all of it.
     """
@@ -53,9 +53,13 @@ def suppress(
         lifted_at=None,
         defaults={"tenant_id": tenant_id, "reason": reason, "code": code[:40], "message_id": message_id},
     )
-    if reason == Reason.WRONG_NUMBER != row.reason:
-        SuppressedAddress.objects.filter(pk=row.pk, lifted_at=None).update(reason=reason, code="")
+    if _strength(reason) > _strength(row.reason):
+        SuppressedAddress.objects.filter(pk=row.pk, lifted_at=None).update(reason=reason, code=code[:40])
     return is_new
+
+
+def _strength(reason: str) -> int:
+    return {Reason.CONTACT_UNDELIVERABLE: 0, Reason.WRONG_NUMBER: 2}.get(Reason(reason), 1)
 
 
 def suppressed(channel: str, addresses: Iterable[str], *, sender: str | None = None) -> dict[str, Reason]:

@@ -89,7 +89,7 @@ def is_window_open(patient: Patient, address: str) -> bool:
     """The patient has written by WhatsApp within the last day, so free text is an answer."""
     since = timezone.now() - WINDOW
     replies = InboundMessage.objects.filter(patient=patient, channel=Channel.WHATSAPP, sender=address)
-    return replies.filter(created_at__gte=since).exists()
+    return replies.filter(created_at__gt=since).exists()
 
 
 def numbered(text: str) -> str:

@@ -91,7 +91,8 @@ class NotificationPreference(TenantModel):
         if agreed in NO:
             return Reason.CONSENT_WITHDRAWN
         if channel == Channel.WHATSAPP:
-            opted_in = self.agreed(Purpose.WHATSAPP, now=now)
+            # The desk may have written the channel beside it, or not: it means the same.
+            opted_in = self.agreed(Purpose.WHATSAPP, channel, now=now)
             if opted_in in NO:
                 return Reason.CONSENT_WITHDRAWN
             if whatsapp_needs_consent and opted_in != ConsentStatus.GRANTED:
@@ -108,6 +109,10 @@ class NotificationPreference(TenantModel):
 
     def agreed(self, purpose: str, channel: str = "", *, now: dt.datetime | None = None) -> ConsentStatus:
         return state(self.consents, purpose, channel, now or timezone.now())
+
+    def agreed_somewhere(self, purpose: str) -> bool:
+        """A yes over all channels or one of them: there is something to take back."""
+        return any(self.agreed(purpose, channel) == ConsentStatus.GRANTED for channel in ("", *Channel.values))
 
     @property
     def channels(self) -> dict[str, bool]:
@@ -128,11 +133,11 @@ class NotificationPreference(TenantModel):
 
     @property
     def awareness_enabled(self) -> bool:
-        return self.agreed(Purpose.AWARENESS) == ConsentStatus.GRANTED
+        return self.agreed_somewhere(Purpose.AWARENESS)
 
     @property
     def marketing_enabled(self) -> bool:
-        return self.agreed(Purpose.PROMOTION) == ConsentStatus.GRANTED
+        return self.agreed_somewhere(Purpose.PROMOTION)
 
     def can_send(self, channel: str, notification_type: str) -> bool:
         return self.refusal(channel, notification_type) is None

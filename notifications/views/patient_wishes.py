@@ -22,6 +22,8 @@ from notifications.wish_forms import ConsentWordForm
 
 # As many rows as a page shows; the copy of the patient's data has all.
 SHOWN = 20
+# What is said about one channel in any case.
+_CHANNEL_OF = {Purpose.WHATSAPP: Channel.WHATSAPP}
 KINDS = [one for one in NotificationType if one != NotificationType.STAFF]
 
 
@@ -58,7 +60,7 @@ def _show(request: HttpRequest, patient: Patient, form: ConsentWordForm, *, stat
         "preference": preference,
         "channels": list(Channel),
         "decisions": gate.explain_all(patient, KINDS),
-        "agreed": [(purpose, preference.agreed(purpose)) for purpose in Purpose],
+        "agreed": [(purpose, preference.agreed(purpose, _CHANNEL_OF.get(purpose, ""))) for purpose in Purpose],
         "history": consents.history_of(patient)[:SHOWN],
         "stops": stops[:SHOWN],
         "form": form,
