@@ -110,6 +110,7 @@ ACTIONS: dict[str, Promise] = {
     "subject_export.made": _("Copy of a patient's data made"),
     "subject_export.downloaded": _("Copy of a patient's data downloaded"),
     "portal.signed_in": _("Patient signed in by a code"),
+    "portal.dates_used_up": _("Too many wrong dates of birth; the own view stays closed until tomorrow"),
     "portal.signed_out": _("Patient signed out"),
     "patient.restricted": _("Patient file restricted"),
     "patient.unrestricted": _("Restriction of a patient file lifted"),

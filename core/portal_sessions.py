@@ -21,8 +21,9 @@ from django.utils.translation import gettext as _
 
 from core import audit
 from core.errors import DomainError
-from core.models import PortalSession
+from core.models import Patient, PortalGuess, PortalSession
 from core.portal_people import OpenFile
+from core.selectors import zone_of_tenant
 
 # MOH: signed out by itself after half an hour; and at the end of a day in any case.
 IDLE = dt.timedelta(minutes=30)
@@ -30,6 +31,9 @@ LIFE = dt.timedelta(hours=8)
 # Often enough for the half hour, and no write for every page.
 SEEN_EVERY = dt.timedelta(minutes=1)
 MAX_WRONG_DATES = 5
+# Of one file in a day, over all sessions: each code that is asked for begins a new one.
+MAX_WRONG_DATES_A_DAY = 10
+GUESSES_KEPT = dt.timedelta(days=7)
 _SALT = "core.portal.session"
 
 
@@ -92,17 +96,52 @@ def end_for_address(tenant_id: uuid.UUID, address: str) -> int:
     return rows.update(ended_at=timezone.now())
 
 
-@transaction.atomic
 def choose(*, session: PortalSession, file: OpenFile, birth_date: dt.date | None = None) -> None:
     """Opens one of the files. Where several people share the address, an adult's needs the birth date that is in it.
 
-    Raises ``DomainError``; after five wrong dates the session is over. The tenant's scope is open.
+    Raises ``DomainError``; after five wrong dates the session is over, after ten in a day no date opens the file until
+    the next, and the desk helps. The tenant's scope is open.
     """
+    is_new = file.needs_birth_date and str(file.patient.pk) not in session.proven
+    if is_new:
+        _prove(session, file.patient, birth_date)
+    _open(session, file, is_new=is_new)
+
+
+def _prove(session: PortalSession, patient: Patient, birth_date: dt.date | None) -> None:
+    """The try is counted before anything is told, and outside of what a refusal undoes: many at once are as many as
+    they are. Whether the date was wrong or the file's tries are used up is not told.
+    """
+    rows = PortalSession.objects.filter(pk=session.pk, ended_at=None)
+    if not rows.filter(wrong_dates__lt=MAX_WRONG_DATES).update(wrong_dates=F("wrong_dates") + 1):
+        raise WrongBirthDate(is_over=True)
+    if _is_right(patient, birth_date):
+        rows.update(wrong_dates=F("wrong_dates") - 1)
+        return
+    is_over = rows.filter(wrong_dates__gte=MAX_WRONG_DATES).update(ended_at=timezone.now())
+    raise WrongBirthDate(is_over=bool(is_over))
+
+
+def _is_right(patient: Patient, birth_date: dt.date | None) -> bool:
+    """Counted for the file first as well; never right once its tries of the day are used up."""
+    today = timezone.localdate(timezone=zone_of_tenant())
+    guess, _is_new = PortalGuess.objects.get_or_create(tenant_id=patient.tenant_id, patient=patient, day=today)
+    mine = PortalGuess.objects.filter(pk=guess.pk)
+    if not mine.filter(wrong__lt=MAX_WRONG_DATES_A_DAY).update(wrong=F("wrong") + 1):
+        return False
+    if birth_date == patient.birth_date:
+        mine.update(wrong=F("wrong") - 1)
+        return True
+    if mine.filter(wrong=MAX_WRONG_DATES_A_DAY).exists():
+        # Who is told by the patient that their own date does not help finds out why.
+        audit.record(tenant_id=patient.tenant_id, actor=None, action="portal.dates_used_up", obj=patient)
+    return False
+
+
+@transaction.atomic
+def _open(session: PortalSession, file: OpenFile, *, is_new: bool) -> None:
     session = PortalSession.objects.select_for_update().get(pk=session.pk)
-    is_proven = str(file.patient.pk) in session.proven
-    if file.needs_birth_date and not is_proven:
-        if birth_date != file.patient.birth_date:
-            raise WrongBirthDate(session)
+    if is_new:
         session.proven = [*session.proven, str(file.patient.pk)]
     session.patient = file.patient
     session.save(update_fields=["patient", "proven"])
@@ -116,18 +155,11 @@ def choose(*, session: PortalSession, file: OpenFile, birth_date: dt.date | None
 
 
 class WrongBirthDate(DomainError):
-    """The date does not fit. ``count`` it outside the transaction that it undoes."""
+    """The date does not fit. ``is_over``: it was one too many, and the session has ended."""
 
-    def __init__(self, session: PortalSession) -> None:
+    def __init__(self, *, is_over: bool) -> None:
         super().__init__(_("This is not the date of birth in the file."), code="birth_date_wrong")
-        self.session = session
-
-
-def count_wrong_date(session: PortalSession) -> bool:
-    """One more; True when it was one too many and the session is over."""
-    rows = PortalSession.objects.filter(pk=session.pk)
-    rows.update(wrong_dates=F("wrong_dates") + 1)
-    return bool(rows.filter(wrong_dates__gte=MAX_WRONG_DATES, ended_at=None).update(ended_at=timezone.now()))
+        self.is_over = is_over
 
 
 def is_open(session: PortalSession, file: OpenFile) -> bool:
@@ -138,7 +170,8 @@ def is_open(session: PortalSession, file: OpenFile) -> bool:
 
 
 def forget(now: dt.datetime) -> int:
-    """Deletes sessions that are over; returns how many."""
+    """Deletes sessions that are over, and counts of days long past; returns how many sessions."""
+    PortalGuess.objects.filter(day__lt=(now - GUESSES_KEPT).date()).delete()
     return PortalSession.objects.filter(
         Q(last_seen_at__lte=now - LIFE) | Q(ended_at__lte=now - LIFE) | Q(created_at__lte=now - 2 * LIFE)
     ).delete()[0]

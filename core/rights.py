@@ -12,7 +12,7 @@ import datetime as dt
 from django.db import transaction
 from django.db.models import QuerySet
 from django.dispatch import Signal
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from core import audit, subject_data
@@ -21,6 +21,7 @@ from core.errors import DomainError
 from core.holds import is_held
 from core.models import Patient, RightsKind, RightsRequest, RightsState, User
 from core.permissions import demand
+from core.selectors import zone_of_tenant
 
 # PDPL: access, correction and destruction within 30 days.
 ANSWERED_WITHIN = dt.timedelta(days=30)
@@ -36,8 +37,13 @@ request_ended = Signal()
 
 
 def requests_of(patient: Patient) -> QuerySet[RightsRequest]:
-    """The latest first."""
+    """The latest first, whoever asked: for the clinic's own people."""
     return RightsRequest.objects.filter(patient=patient).order_by("-created_at", "-pk")
+
+
+def requests_by(patient: Patient, asker: str) -> QuerySet[RightsRequest]:
+    """What this person has asked for about the patient; of the others' requests nobody learns in the own view."""
+    return requests_of(patient).filter(asked_by=asker)
 
 
 def all_requests(*, only_open: bool) -> QuerySet[RightsRequest]:
@@ -70,7 +76,7 @@ def rights_open(
         raise DomainError(_("The text is too long."), code="details_too_long")
     # Two at once: the second finds the first.
     Patient.objects.select_for_update().filter(pk=patient.pk).first()
-    there = RightsRequest.objects.filter(patient=patient, kind=kind, state__in=OPEN_STATES).first()
+    there = requests_by(patient, asked_by).filter(kind=kind, state__in=OPEN_STATES).first()
     if there is not None:
         raise DomainError(
             _("This was asked for before and is being looked after. It is due on %(day)s.")
@@ -84,7 +90,8 @@ def rights_open(
         details=words,
         asked_by=asked_by,
         taken_by=taken_by,
-        due_on=timezone.localdate() + ANSWERED_WITHIN,
+        # Days of the clinic, wherever the server is.
+        due_on=timezone.localdate(timezone=zone_of_tenant()) + ANSWERED_WITHIN,
     )
     _audit(request, taken_by, "rights_request.opened")
     request_opened.send(sender=RightsRequest, request=request)
@@ -102,6 +109,26 @@ def rights_withdraw(*, request: RightsRequest, actor: User | None = None) -> Rig
         actor=actor,
         answer="",
         only_from=(RightsState.OPEN,),
+        action="rights_request.withdrawn",
+    )
+
+
+@transaction.atomic
+def rights_join(*, request: RightsRequest, into: RightsRequest) -> None:
+    """A merge has brought one wish of one person twice: ``into``, which is due first, stays with the words of both."""
+    if request.details and request.details not in into.details:
+        into.details = "\n\n".join(words for words in (into.details, request.details) if words)
+        into.save(update_fields=["details"])
+    with translation.override(request.patient.language):
+        why = _(
+            "Two files were made one. What was asked for here is looked after with the earlier request of this kind."
+        )
+    _end(
+        request,
+        RightsState.WITHDRAWN,
+        actor=None,
+        answer=why,
+        only_from=OPEN_STATES,
         action="rights_request.withdrawn",
     )
 

@@ -56,6 +56,7 @@ _SECTIONS: dict[str, Section] = {}
 _LEFT_OUT: dict[str, str] = {}
 _ERASERS: dict[str, Callable[[Patient], int]] = {}
 _OBSTACLES: dict[str, Callable[[Patient], str]] = {}
+_NAMES: list[Callable[[Patient], Iterable[str]]] = []
 
 
 def register_section(section: Section) -> None:
@@ -82,6 +83,11 @@ def register_obstacle(name: str, function: Callable[[Patient], str]) -> None:
     if name in _OBSTACLES:
         raise DuplicateSection(name)
     _OBSTACLES[name] = function
+
+
+def register_names(function: Callable[[Patient], Iterable[str]]) -> None:
+    """Names of other people who are written to about a patient: a text in which one of them stands is theirs."""
+    _NAMES.append(function)
 
 
 def sections() -> list[Section]:
@@ -144,8 +150,8 @@ class Copy:
         return mask(address)
 
     def text(self, text: str) -> str | None:
-        """The words, or None where they name a relative of the patient's as well: those are somebody else's data."""
-        if text and self._relatives.search(text.translate(_ISOLATES)):
+        """The words, or None where they name a relative, another guardian or who pays: those are somebody else's data."""
+        if text and self._others.search(text.translate(_ISOLATES)):
             self.withheld += 1
             return None
         return text
@@ -173,18 +179,35 @@ class Copy:
         return list(Patient.objects.filter(shared).exclude(pk=self.patient.pk).distinct())
 
     @cached_property
-    def _relatives(self) -> re.Pattern[str]:
-        """Finds the given name of a relative as a word of its own, in either script."""
+    def other_guardians(self) -> list[Guardian]:
+        """Who speaks for the patient and does not read this copy."""
+        kind, _colon, key = self.reader.partition(":")
+        rows = Guardian.objects.filter(guardianships__patient=self.patient)
+        return list((rows.exclude(pk=key) if kind == "guardian" else rows).distinct())
+
+    def words_from(self, address: str, text: str) -> str | None:
+        """What somebody wrote: None where it came from another guardian."""
+        theirs = {known for one in self.other_guardians for known in (one.phone, one.email)} - self.own_addresses
+        if text and address in theirs:
+            self.withheld += 1
+            return None
+        return self.text(text)
+
+    @cached_property
+    def _others(self) -> re.Pattern[str]:
+        """Finds the given name of a relative or another guardian as a word of its own, in either script."""
         ours = _words(
             self.patient.name_en, self.patient.name_ar, self.patient.tenant.name_en, self.patient.tenant.name_ar
         )
         for pair in Location.objects.values_list("name_en", "name_ar"):
             ours |= _words(*pair)
+        people: list[Patient | Guardian] = [*self.relatives, *self.other_guardians]
         given = {
-            name.split()[0].casefold() for one in self.relatives for name in (one.name_en, one.name_ar) if name.split()
+            name.split()[0].casefold() for one in people for name in (one.name_en, one.name_ar) if name.split()
         } - ours
+        named = {name for names in _NAMES for name in names(self.patient) if _words(name) - ours}
         numbers = {one.mrn for one in self.relatives if len(one.mrn) > 3}
-        words = "|".join(re.escape(word) for word in sorted(given | numbers))
+        words = "|".join(re.escape(word) for word in sorted(given | numbers | named))
         # Never matches when nobody is to be looked for.
         return re.compile(rf"(?<!\w)[{_PARTICLES}]?(?:{words})(?!\w)" if words else r"(?!)", re.IGNORECASE)
 

@@ -21,7 +21,9 @@ from core.models import (
     Patient,
     PatientTagging,
     PortalSession,
+    RightsKind,
     RightsRequest,
+    RightsState,
     SubFile,
     SubjectExport,
 )
@@ -105,24 +107,29 @@ def _requests(copy: Copy) -> Iterator[Row]:
         yield {
             "time": row.created_at,
             "kind": row.get_kind_display(),
-            # Another guardian's own words are theirs.
+            # Another guardian's own words are theirs, and so is what they were told.
             "details": copy.text(row.details) if row.asked_by == copy.reader else "",
             "due": row.due_on,
             "state": row.get_state_display(),
             "answered": row.answered_at,
-            "answer": row.answer,
+            "answer": copy.text(row.answer) if row.asked_by == copy.reader else "",
         }
 
 
 def _erase(patient: Patient) -> int:
-    """Contact details, copies and sessions. Guardians go with their last patient; the file itself is a medical record."""
+    """Contact details, copies, sessions, and what was asked and answered. Guardians go with their last patient; the file
+    itself is a medical record.
+    """
     erased = delete_files(SubjectExport.objects.filter(patient=patient))
     erased += PortalSession.objects.filter(patient=patient).delete()[0]
     erased += PatientTagging.objects.filter(patient=patient).delete()[0]
+    requests = RightsRequest.objects.filter(patient=patient)
+    erased += requests.exclude(details="").update(details="")
+    erased += requests.exclude(answer__in=["", "…"]).update(answer="…")
     with transaction.atomic():
         locked = Patient.objects.select_for_update().get(pk=patient.pk)
         for row in Guardianship.objects.filter(patient=locked).select_related("guardian"):
-            if not Guardianship.objects.filter(guardian=row.guardian_id).exclude(patient=locked).exists():
+            if not _speaks_for_others(row, locked):
                 erased += (
                     Guardian.objects.filter(pk=row.guardian_id).exclude(phone="", email="").update(phone="", email="")
                 )
@@ -135,12 +142,20 @@ def _erase(patient: Patient) -> int:
     return erased
 
 
+def _speaks_for_others(row: Guardianship, patient: Patient) -> bool:
+    """Siblings who were erased before, and have not come back, need nobody to be reached for them."""
+    erased = RightsRequest.objects.filter(kind=RightsKind.ERASURE, state=RightsState.DONE).values("patient")
+    others = Guardianship.objects.filter(guardian=row.guardian_id).exclude(patient=patient)
+    return others.exclude(patient__is_active=False, patient__in=erased).exists()
+
+
 def register() -> None:
     for section in _SECTIONS:
         subject_data.register_section(section)
     subject_data.leave_out("core.LegalHold", "a matter between the clinic and a court; the patient hears of it there")
     subject_data.leave_out("core.SubjectExport", "the copy itself")
     subject_data.leave_out("core.PortalSession", "a browser that is signed in right now")
+    subject_data.leave_out("core.PortalGuess", "how often somebody guessed, for some days")
     subject_data.register_eraser("core", _erase)
 
 

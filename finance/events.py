@@ -95,7 +95,7 @@ def _describe(rule: _Rule, event: NotificationEvent) -> Subject:
     if invoice is None:
         return Subject(context={}, refusal=Reason.STATUS_NOT_ELIGIBLE)
     location = notices.place_of(invoice)
-    payer = payers.reader_of(invoice)
+    payer = _reader(invoice, event)
     contact = payer if payer is not None else contact_for(invoice.patient, notification_type=NotificationType.BILLING)
     number = phone.display(location.phone) if location is not None else ""
     context = {
@@ -124,7 +124,8 @@ def _refusal_now(rule: _Rule, event: NotificationEvent) -> Reason | None:
 
 
 def _refusal(rule: _Rule, invoice: Invoice, event: NotificationEvent) -> Reason | None:
-    if invoice.status not in rule.holds_in:
+    # Whoever pays it now: for a former payer it is over.
+    if invoice.status not in rule.holds_in and "told" not in event.payload:
         return Reason.STATUS_NOT_ELIGIBLE
     # A part was paid since the reminder was written down: it would ask for too much.
     asked: int | None = event.payload.get("open_minor")
@@ -134,7 +135,11 @@ def _refusal(rule: _Rule, invoice: Invoice, event: NotificationEvent) -> Reason 
 def _payer(event: NotificationEvent) -> Contact | str | None:
     """Who reads about the bill, where it names somebody; asked again before each send."""
     invoice = _invoice(event)
-    return payers.reader_of(invoice) if invoice is not None else None
+    return _reader(invoice, event) if invoice is not None else None
+
+
+def _reader(invoice: Invoice, event: NotificationEvent) -> Contact | str | None:
+    return notices.former_payer(invoice, event) or payers.reader_of(invoice)
 
 
 _EXAMPLE: Mapping[str, Any] = {

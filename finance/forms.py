@@ -43,6 +43,11 @@ _FIELD_OF = {
 def show_refusal(form: forms.BaseForm, error: DomainError) -> None:
     """Puts the service's refusal next to its field, or above the form."""
     field = _FIELD_OF.get(error.code)
+    if error.code == "form_used":
+        # What is sent next is an act of its own.
+        form.data = form.data.copy()
+        for name in {"payment_key", "refund_key"} & set(form.fields):
+            form.data[name] = str(uuid.uuid4())
     form.add_error(field if field in form.fields else None, str(error))
 
 

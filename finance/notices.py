@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from core.contacts import Contact
 from core.ids import ordered_uuid
 from core.models import Location, User
+from finance import payers
 from finance.models import Invoice
 from notifications import events, lifecycle
 from notifications.models import Message, NotificationEvent
@@ -91,6 +93,67 @@ def withdraw(invoice: Invoice, keys: Collection[str], reason: Reason) -> int:
 
 
 def was_told(invoice: Invoice) -> bool:
-    """Some notice of the bill has left, or may have."""
-    left = Message.objects.filter(object_id=invoice.pk, object_type=Invoice._meta.label_lower)
-    return left.exclude(status__in=NEVER_LEFT | {Status.QUEUED}).exists()
+    """Some notice of the bill has left, or may have; where somebody is named who pays: to them."""
+    left = _left(invoice)
+    payer = payers.reader_of(invoice)
+    if isinstance(payer, Contact):
+        left = left.filter(recipient__in=payers.addresses_of(payer))
+    return left.exists()
+
+
+def tell_former_payers(invoice: Invoice, former: Sequence[Contact], *, actor: User) -> None:
+    """To who has the bill in hand and need not pay it any more: for them it is cancelled. Once for each time they were
+    asked. Of a bill that is paid in part that would not be true. The caller has the row locked.
+    """
+    if invoice.paid_minor:
+        return
+    staying = payers.readers_of(invoice)
+    for reader in former:
+        told = _asked_last(invoice, reader)
+        if told is None or any(payers.is_same(reader, one) for one in staying) or _is_taken_back(told):
+            continue
+        events.record(
+            VOIDED,
+            tenant_id=invoice.tenant_id,
+            dedupe=f"{invoice.pk}:{ordered_uuid()}",
+            obj=invoice,
+            actor=actor,
+            # Ids alone: their address stands on that message.
+            payload={"told": str(told.pk), "person": reader.person_key},
+        )
+
+
+def former_payer(invoice: Invoice, event: NotificationEvent) -> Contact | str | None:
+    """Whom this event tells that the bill is no longer theirs, or why not; None: it is about the bill itself."""
+    if "told" not in event.payload:
+        return None
+    told = Message.objects.select_related("guardian").get(pk=event.payload["told"])
+    reader = payers.former_reader(invoice, event.payload["person"], told)
+    if isinstance(reader, str):
+        return reader
+    if any(payers.is_same(reader, one) for one in payers.readers_of(invoice)):
+        # The bill has come back to them.
+        return str(Reason.STALE_VERSION)
+    last = _asked_last(invoice, reader)
+    # Asked once more meanwhile, and told of that one.
+    return str(Reason.STALE_VERSION) if last is not None and last != told else reader
+
+
+def _left(invoice: Invoice) -> QuerySet[Message]:
+    about = Message.objects.filter(object_id=invoice.pk, object_type=Invoice._meta.label_lower)
+    return about.exclude(status__in=NEVER_LEFT | {Status.QUEUED})
+
+
+def _asked_last(invoice: Invoice, reader: Contact) -> Message | None:
+    """The last notice that asked this reader to pay."""
+    to_them = Q(recipient__in=payers.addresses_of(reader))
+    if reader.guardian is not None:
+        to_them |= Q(guardian=reader.guardian)
+    return _left(invoice).filter(to_them, event__key__in=(ISSUED, *REMINDERS)).order_by("-created_at", "-pk").first()
+
+
+def _is_taken_back(told: Message) -> bool:
+    """Its reader was told that it is over, or will be."""
+    told_so = NotificationEvent.objects.filter(object_id=told.object_id, key=VOIDED, payload__told=str(told.pk))
+    went = Message.objects.filter(event__in=told_so).exclude(status__in=NEVER_LEFT)
+    return told_so.filter(processed_at=None).exists() or went.exists()

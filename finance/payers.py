@@ -13,12 +13,16 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
 from core import phone
-from core.contacts import GUARDIAN_UNVERIFIED, Contact, guardian_contact
+from core.contacts import GUARDIAN_UNVERIFIED, Contact, contact_for, guardian_contact, recipients_for
 from core.errors import DomainError
 from core.models import Guardian, Guardianship, Language, Patient
 from finance.models import Invoice
-from notifications.states import NotificationType
+from notifications.models import Message
+from notifications.rendering import Words
+from notifications.states import Channel, NotificationType
 
+# The name of who paid once stands on the bill no more, and is kept nowhere else.
+_FORMER = Words("Sir or Madam", "عميلنا الكريم")
 FIELDS = ("payer_guardian", "payer_name", "payer_phone", "payer_email", "payer_language")
 
 
@@ -95,6 +99,43 @@ def reader_of(invoice: Invoice) -> Contact | str | None:
         email=invoice.payer_email,
         language=invoice.payer_language or Language.ARABIC,
         person_key=f"payer:{invoice.pk}",
+    )
+
+
+def readers_of(invoice: Invoice) -> list[Contact]:
+    """All who read about this bill now; empty where nobody may."""
+    named = reader_of(invoice)
+    if isinstance(named, Contact):
+        return [named]
+    found = recipients_for([invoice.patient], notification_type=NotificationType.BILLING)[invoice.patient.pk]
+    return [] if named is not None or isinstance(found, str) else found
+
+
+def addresses_of(reader: Contact) -> list[str]:
+    return [address for address in (reader.phone, reader.email) if address]
+
+
+def is_same(one: Contact, other: Contact) -> bool:
+    """Who shares an address reads what is written to the other. Those who are on the bill by name have one key."""
+    if one.person_key == other.person_key and not one.person_key.startswith("payer:"):
+        return True
+    return bool(set(addresses_of(one)) & set(addresses_of(other)))
+
+
+def former_reader(invoice: Invoice, person_key: str, told: Message) -> Contact | str:
+    """Who read about the bill before, as they are now, or why they must not. ``told``: what they have in hand."""
+    if person_key.startswith("guardian:"):
+        return _guardian(invoice.patient, told.guardian) if told.guardian is not None else GUARDIAN_UNVERIFIED
+    if person_key.startswith("patient:"):
+        return contact_for(invoice.patient, notification_type=NotificationType.BILLING)
+    is_letter = told.channel == Channel.EMAIL
+    return Contact(
+        name_en=_FORMER.en,
+        name_ar=_FORMER.ar,
+        phone="" if is_letter else told.recipient,
+        email=told.recipient if is_letter else "",
+        language=told.language,
+        person_key=person_key,
     )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from django.db import transaction
-from django.utils import timezone
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from core import audit
@@ -48,8 +49,6 @@ def invoice_issue(
     """Issues an invoice; the payer is told once: who reads the patient's messages, unless another is named."""
     demand(actor, Can.TAKE_PAYMENTS, patient, appointment)
     _check_amount(amount_minor)
-    if due_on < timezone.localdate():
-        raise DomainError(_("The due date is in the past."), code="due_past")
     if patient.merged_into_id is not None:
         raise DomainError(_("This file was merged into another one. Bill that patient."), code="merged_away")
     invoice = Invoice(
@@ -64,6 +63,9 @@ def invoice_issue(
     )
     if invoice.appointment is not None and invoice.appointment.patient_id != patient.pk:
         raise DomainError(_("This appointment belongs to another patient."), code="other_patient")
+    # Where it is paid: there it may still be yesterday, or tomorrow already.
+    if due_on < notices.today_of(invoice):
+        raise DomainError(_("The due date is in the past."), code="due_past")
     invoice.issued_by = actor
     invoice.save(force_insert=True)
     _audit(invoice, actor, "invoice.issued", before={})
@@ -92,7 +94,9 @@ def invoice_void(*, actor: User, invoice_id: uuid.UUID) -> Invoice:
 
 @transaction.atomic
 def invoice_payer_set(*, actor: User, invoice_id: uuid.UUID, payer: Payer) -> Invoice:
-    """From now on the notices of an open bill go to this payer. What waits for the former one is withdrawn."""
+    """From now on the notices of an open bill go to this payer. What waits for the former one is withdrawn; if the bill
+    has reached them, they are told that it is no longer theirs.
+    """
     invoice = _locked(invoice_id)
     demand(actor, Can.TAKE_PAYMENTS, invoice)
     if invoice.status not in OPEN:
@@ -101,11 +105,13 @@ def invoice_payer_set(*, actor: User, invoice_id: uuid.UUID, payer: Payer) -> In
     changed = [name for name, value in values.items() if getattr(invoice, name) != value]
     if not changed:
         return invoice
+    former = payers.readers_of(invoice)
     for name in changed:
         setattr(invoice, name, values[name])
     invoice.save(update_fields=changed)
     notices.withdraw(invoice, (notices.ISSUED, *notices.REMINDERS), Reason.WITHDRAWN)
     notices.tell_new_payer(invoice, actor=actor)
+    notices.tell_former_payers(invoice, former, actor=actor)
     # A name and a number are personal data: the trail learns that they changed.
     kind = "guardian" if invoice.payer_guardian_id else "other" if invoice.payer_name else "patient"
     audit.record(
@@ -123,12 +129,15 @@ def invoice_payer_set(*, actor: User, invoice_id: uuid.UUID, payer: Payer) -> In
 def payment_record(
     *, actor: User, invoice_id: uuid.UUID, amount_minor: int, payment_key: uuid.UUID | None = None
 ) -> Payment:
-    """Takes money for an invoice. The same ``payment_key`` again returns the payment that is there."""
+    """Takes money for an invoice. The same ``payment_key`` again returns the payment that is there; for another sum or
+    another bill it is refused.
+    """
     invoice = _locked(invoice_id)
     demand(actor, Can.TAKE_PAYMENTS, invoice)
     if payment_key is not None:
         taken = Payment.objects.filter(payment_key=payment_key).select_related("invoice").first()
         if taken is not None:
+            _check_same(taken, invoice, amount_minor)
             return taken
     _check_amount(amount_minor)
     if invoice.status not in OPEN:
@@ -148,13 +157,14 @@ def payment_record(
         notices.withdraw(invoice, (notices.ISSUED, *notices.REMINDERS), Reason.STATUS_NOT_ELIGIBLE)
     else:
         notices.withdraw(invoice, notices.REMINDERS, Reason.STALE_VERSION)
-    payment = Payment.objects.create(
-        tenant_id=invoice.tenant_id,
-        invoice=invoice,
-        amount_minor=amount_minor,
-        received_by=actor,
-        payment_key=payment_key,
-    )
+    with _one_form(Payment, payment_key=payment_key):
+        payment = Payment.objects.create(
+            tenant_id=invoice.tenant_id,
+            invoice=invoice,
+            amount_minor=amount_minor,
+            received_by=actor,
+            payment_key=payment_key,
+        )
     _audit(invoice, actor, "payment.recorded", before=before)
     return payment
 
@@ -165,13 +175,14 @@ def refund_record(
 ) -> Refund:
     """Notes that money went back to the payer. All of it back closes the bill; a part of it changes nothing else.
 
-    The same ``refund_key`` again returns the refund that is there.
+    The same ``refund_key`` again returns the refund that is there; for another sum or another bill it is refused.
     """
     invoice = _locked(invoice_id)
     demand(actor, Can.ADMINISTER, invoice)
     if refund_key is not None:
         given = Refund.objects.filter(refund_key=refund_key).select_related("invoice").first()
         if given is not None:
+            _check_same(given, invoice, amount_minor)
             return given
     _check_amount(amount_minor)
     if amount_minor > invoice.kept_minor:
@@ -186,14 +197,15 @@ def refund_record(
         invoice.status = Status.REFUNDED
         notices.withdraw(invoice, (notices.ISSUED, *notices.REMINDERS), Reason.STATUS_NOT_ELIGIBLE)
     invoice.save(update_fields=["refunded_minor", "status"])
-    refund = Refund.objects.create(
-        tenant_id=invoice.tenant_id,
-        invoice=invoice,
-        amount_minor=amount_minor,
-        reason=reason.strip(),
-        refunded_by=actor,
-        refund_key=refund_key,
-    )
+    with _one_form(Refund, refund_key=refund_key):
+        refund = Refund.objects.create(
+            tenant_id=invoice.tenant_id,
+            invoice=invoice,
+            amount_minor=amount_minor,
+            reason=reason.strip(),
+            refunded_by=actor,
+            refund_key=refund_key,
+        )
     _audit(invoice, actor, "invoice.refunded", before=before)
     return refund
 
@@ -229,6 +241,31 @@ def _check_amount(amount_minor: int) -> None:
         raise DomainError(_("The amount must be more than zero."), code="amount_invalid")
     if amount_minor > LARGEST_AMOUNT:
         raise DomainError(_("This amount is too large. Please check the decimal point."), code="amount_invalid")
+
+
+def _check_same(made: Payment | Refund, invoice: Invoice, amount_minor: int) -> None:
+    """A form that is sent twice is one act. Gone back to and filled in anew it is another, which must not look recorded."""
+    if (made.invoice_id, made.amount_minor) != (invoice.pk, amount_minor):
+        raise _form_used()
+
+
+@contextmanager
+def _one_form(model: type[Payment | Refund], **key: uuid.UUID | None) -> Iterator[None]:
+    """Two bills do not wait for each other's lock; of one key that both use at once the database lets one in."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if None in key.values() or not model.objects.filter(**key).exists():
+            raise
+        raise _form_used() from error
+
+
+def _form_used() -> DomainError:
+    return DomainError(
+        _("This form was used before for something else. Check what is recorded, then send it again."),
+        code="form_used",
+    )
 
 
 def _snapshot(invoice: Invoice) -> dict[str, object]:

@@ -49,8 +49,14 @@ def _unpaid(patient: Patient) -> str:
 
 
 def _erase(patient: Patient) -> int:
-    """What the staff was told about the bills. The bills themselves must be kept by law."""
-    return erase_news(list(Invoice.objects.filter(patient=patient).values_list("pk", flat=True)))
+    """Where the payers were reached, and what the staff was told about the bills. The bills themselves must be kept by law."""
+    bills = Invoice.objects.filter(patient=patient)
+    erased = bills.exclude(payer_phone="", payer_email="").update(payer_phone="", payer_email="")
+    return erased + erase_news(list(bills.values_list("pk", flat=True)))
+
+
+def _payers(patient: Patient) -> list[str]:
+    return list(Invoice.objects.filter(patient=patient).exclude(payer_name="").values_list("payer_name", flat=True))
 
 
 def register() -> None:
@@ -58,6 +64,7 @@ def register() -> None:
         subject_data.register_section(section)
     subject_data.register_obstacle("bills", _unpaid)
     subject_data.register_eraser("finance", _erase)
+    subject_data.register_names(_payers)
 
 
 _SECTIONS = (

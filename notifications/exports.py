@@ -126,6 +126,11 @@ def of_user(user: User) -> QuerySet[MessageExport]:
     return MessageExport.objects.filter(user=user).order_by("-created_at", "-pk")
 
 
+def ready(user: User) -> QuerySet[MessageExport]:
+    """Those whose file may be fetched. Its time is over when it is over, not when the housekeeping comes by."""
+    return of_user(user).filter(status=ExportStatus.READY, expires_at__gt=timezone.now())
+
+
 def download(*, user: User, export: MessageExport) -> Iterator[bytes]:
     """The pieces of a ready file, for who asked for it. Audited."""
     demand(user, Can.EXPORT_MESSAGES, export)
@@ -322,6 +327,30 @@ def waiting(now: dt.datetime) -> list[uuid.UUID]:
 def delete_old(now: dt.datetime) -> int:
     """Deletes the files of the open tenant whose time is over; returns how many."""
     return _expire(MessageExport.objects.filter(status=ExportStatus.READY, expires_at__lte=now))
+
+
+def forget_files() -> int:
+    """Deletes every file of the open tenant, because words in them were erased; returns how many.
+
+    Which of them hold some cannot be known any more: what they were filtered by, a status or an address, has changed
+    since. They can be made anew.
+    """
+    deleted = 0
+    # What waits is written from what is left.
+    written = MessageExport.objects.filter(status__in=[ExportStatus.READY, ExportStatus.RUNNING])
+    for export in written.order_by("created_at"):
+        with transaction.atomic():
+            if not _expire(written.filter(pk=export.pk)):
+                continue
+            audit.record(
+                tenant_id=export.tenant_id,
+                actor=None,
+                action="messages.export_removed",
+                obj=export,
+                after={"because": "erasure"},
+            )
+        deleted += 1
+    return deleted
 
 
 @transaction.atomic

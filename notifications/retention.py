@@ -11,7 +11,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -19,17 +20,24 @@ from django.utils import timezone
 
 from core import holds, tenant_settings
 from core.models import ErasedWords, Guardian, Patient, TenantSettings
-from notifications.models import InboundMessage, Message, ProviderReceipt
+from notifications.models import BulkRecipient, InboundMessage, Message, ProviderReceipt, WhatsAppContent
 from notifications.states import Status
 
 # Rows of one transaction: some tens of milliseconds.
 BATCH = 1000
+# Patients → the objects whose messages name them beside the one under whom they stand.
+_NAMED_IN: list[Callable[[Any], QuerySet[Any, Any]]] = []
 # What may still leave needs its words.
 _UNSENT = (Status.QUEUED, Status.SENDING)
 
 
+def register_named_in(function: Callable[[Any], QuerySet[Any, Any]]) -> None:
+    """``function``: ids of patients → ids of the objects of messages that tell of several people, them among others."""
+    _NAMED_IN.append(function)
+
+
 def erase_words(tenant_id: uuid.UUID, now: dt.datetime) -> int:
-    """Empties what is older than the tenant keeps words; returns of how many messages and replies.
+    """Empties what is older than the tenant keeps words; returns of how many messages, replies and rows of sends.
 
     Begins where it last ended, so a night looks at one day; and at all that holds have kept which are over. Who shortens
     the time is followed in the next night, and who lengthens it gets nothing back. The tenant's scope is open.
@@ -44,6 +52,9 @@ def erase_words(tenant_id: uuid.UUID, now: dt.datetime) -> int:
         return erased
     span = Q(created_at__lt=until) & (Q(created_at__gte=since) if since is not None else Q())
     erased += _erase(span)
+    # What is still to be sent needs its values, so a send counts from its end.
+    ended = Q(bulk__finished_at__lt=until) & (Q(bulk__finished_at__gte=since) if since is not None else Q())
+    erased += _erase_values(ended)
     TenantSettings.objects.filter(tenant_id=tenant_id).update(words_erased_until=until)
     return erased
 
@@ -51,6 +62,21 @@ def erase_words(tenant_id: uuid.UUID, now: dt.datetime) -> int:
 def erase_words_of(patient: Patient) -> int:
     """All words of one patient, whatever their age: on request. Unsent messages are the caller's to withdraw first."""
     return _erase(Q(patient=patient))
+
+
+def erase_words_about(object_ids: Collection[uuid.UUID]) -> int:
+    """The words of messages about these objects, whoever's they are: those that tell of several people at once."""
+    return _erase_messages(Q(object_id__in=object_ids, patient__isnull=False)) if object_ids else 0
+
+
+def erase_values_of(patient: Patient) -> int:
+    """What was filled into the words of sends to many for this patient, and their name beside a relative's."""
+    erased = _erase_values(Q(patient=patient))
+    heads = BulkRecipient.objects.filter(pk__in=_naming([patient.pk]), values__has_key="patient_name")
+    for row in heads.exclude(patient__in=holds.held_patients()):
+        values = {name: value for name, value in row.values.items() if name != "patient_name"}
+        erased += BulkRecipient.objects.filter(pk=row.pk).update(values=values)
+    return erased
 
 
 def digest_of(row_id: uuid.UUID, subject: str, body: str) -> str:
@@ -92,14 +118,24 @@ def _after_holds(until: dt.datetime) -> int:
     erased = 0
     for hold in holds.over_and_unsettled():
         erased += _erase(Q(patient=hold.patient_id, created_at__lt=until))
+        for named_in in _NAMED_IN:
+            erased += _erase_messages(Q(object_id__in=named_in([hold.patient_id]), created_at__lt=until))
         erased += _erase_replies(Q(sender__in=_addresses([hold.patient_id]), created_at__lt=until))
+        theirs = Q(patient=hold.patient_id) | Q(pk__in=_naming([hold.patient_id]))
+        erased += _erase_values(theirs & Q(bulk__finished_at__lt=until))
         holds.settle(hold)
     return erased
 
 
 def _erase(which: Q) -> int:
+    return _erase_messages(which) + _erase_replies(which)
+
+
+def _erase_messages(which: Q) -> int:
     messages = Message.objects.filter(which).exclude(status__in=_UNSENT).exclude(body="", subject="")
-    return _empty(messages.exclude(patient__in=holds.held_patients()), subject="", body="") + _erase_replies(which)
+    for named_in in _NAMED_IN:
+        messages = messages.exclude(object_id__in=named_in(holds.held_patients()))
+    return _empty(messages.exclude(patient__in=holds.held_patients()), subject="", body="")
 
 
 def _erase_replies(which: Q) -> int:
@@ -107,6 +143,28 @@ def _erase_replies(which: Q) -> int:
     # A reply that belongs to nobody yet may be from somebody under a hold.
     held = _addresses(list(holds.held_patients().values_list("patient_id", flat=True)))
     return _empty(replies.exclude(patient__in=holds.held_patients()).exclude(patient=None, sender__in=held), body="")
+
+
+def _erase_values(which: Q) -> int:
+    """What was filled into the words of sends to many; one send after the other, in its own order."""
+    rows = BulkRecipient.objects.filter(which).exclude(values={}).exclude(patient__in=holds.held_patients())
+    rows = rows.exclude(pk__in=_naming(list(holds.held_patients().values_list("patient_id", flat=True))))
+    count = 0
+    for bulk in list(rows.order_by().values_list("bulk", flat=True).distinct()):
+        mine, after = rows.filter(bulk=bulk).order_by("position"), 0
+        while found := list(mine.filter(position__gt=after).values_list("position", flat=True)[:BATCH]):
+            count += mine.filter(position__in=found).update(values={})
+            after = found[-1]
+    return count
+
+
+def _naming(patient_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Recipients whose message names one of these as well, folded into it at the check: one phone, one message."""
+    if not patient_ids:
+        return []
+    folded = BulkRecipient.objects.filter(patient__in=patient_ids, folded_into__isnull=False)
+    heads = [Q(bulk=bulk, position=into) for bulk, into in folded.values_list("bulk", "folded_into")]
+    return [pk for head in heads for pk in BulkRecipient.objects.filter(head).values_list("pk", flat=True)]
 
 
 def _addresses(patient_ids: Collection[uuid.UUID]) -> list[str]:
@@ -148,6 +206,9 @@ def _empty_batch(
         ],
         ignore_conflicts=True,
     )
+    if rows.model is Message:
+        # The same words once more, as WhatsApp was given them.
+        WhatsAppContent.objects.filter(message__in=[key for key, *_rest in found]).delete()
     # Not ``save``: the message has not changed, so its last change stays what it was.
     return rows.filter(pk__in=[key for key, *_rest in found]).update(**empty)
 

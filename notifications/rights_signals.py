@@ -9,11 +9,11 @@ from typing import Any
 
 from django.dispatch import receiver
 from django.urls import reverse
-from django.utils import timezone
 
 from core import rights
 from core.access import Can, allows
 from core.models import RightsKind, RightsRequest, RightsState, Role, User
+from core.selectors import zone_of_tenant
 from notifications import desk_tasks, events
 from notifications.portal_events import ANSWERED_KEY
 from notifications.states import TaskKind
@@ -29,7 +29,7 @@ def request_opened(sender: type[RightsRequest], *, request: RightsRequest, **kwa
         obj=request,
         role=Role.ADMIN,
         # The end of the last day.
-        due_at=timezone.make_aware(dt.datetime.combine(request.due_on, dt.time(23, 59))),
+        due_at=dt.datetime.combine(request.due_on, dt.time(23, 59), zone_of_tenant()),
         details={"kind": request.kind},
     )
 

@@ -11,17 +11,19 @@ import uuid
 from collections.abc import Collection
 
 from django.db.models import Q
+from django.utils import timezone
 
-from core.models import Patient
+from core import holds
+from core.models import Patient, RightsRequest
 from core.subject_data import NotYet
-from notifications import lifecycle, retention
+from notifications import exports, lifecycle, retention
 from notifications.models import (
-    BulkRecipient,
     Conversation,
     DeskTask,
     InboundMessage,
     Message,
     Notification,
+    NotificationEvent,
     NotificationItem,
     ProviderReceipt,
     WhatsAppContent,
@@ -32,35 +34,56 @@ BATCH = 500
 
 
 def erase(patient: Patient) -> int:
-    """Raises ``NotYet`` while a message of theirs is with a provider: it needs its words until the answer is there."""
+    """Raises ``NotYet`` while a message of theirs is with a provider: it needs its words until the answer is there; and
+    under a legal hold.
+    """
     erased = _withdraw(patient)
+    _stop_if_held(patient)
     if Message.objects.filter(patient=patient, status__in=[Status.QUEUED, Status.SENDING]).exists():
         raise NotYet
     erased += retention.erase_words_of(patient)
+    # Each step is by itself, and a hold counts from the moment it is placed.
+    _stop_if_held(patient)
     messages = Message.objects.filter(patient=patient)
     erased += _of_messages(list(messages.values_list("pk", flat=True)))
     about = {key for key in messages.values_list("object_id", flat=True) if key is not None}
     replies = InboundMessage.objects.filter(patient=patient)
     about |= {patient.pk} | set(replies.values_list("pk", flat=True))
+    about |= set(RightsRequest.objects.filter(patient=patient).values_list("pk", flat=True))
     # What the desk's bell said of a reply is about its conversation.
     about |= set(replies.exclude(conversation=None).values_list("conversation_id", flat=True))
     erased += erase_news(about)
     erased += replies.exclude(sender="").update(sender="")
     erased += DeskTask.objects.filter(patient=patient).exclude(note="").update(note="")
-    erased += BulkRecipient.objects.filter(patient=patient).exclude(values={}).update(values={})
+    erased += retention.erase_values_of(patient)
+    # Last: what begins to be written now finds the words gone.
+    erased += exports.forget_files()
     return erased + _conversations(patient)
 
 
 def erase_news(object_ids: Collection[uuid.UUID]) -> int:
-    """Empties what bells and letters told the staff about these objects: it names the patient. Rows and counters stay."""
+    """Empties what bells and letters told the staff about these objects: it names the patient. Rows and counters stay. What
+    is still to be told about them is not told any more, and the reasons that people wrote go.
+    """
     erased = 0
     for ids in _batches(list(object_ids)):
         rows = Notification.objects.filter(related_object_id__in=ids)
         NotificationItem.objects.filter(notification__in=rows).update(title="…", title_ar="", message="", message_ar="")
         erased += rows.exclude(title="…").update(title="…", title_ar="", message="", message_ar="", sample=[])
+        news = NotificationEvent.objects.filter(object_id__in=ids)
+        erased += news.filter(processed_at=None).update(processed_at=timezone.now(), dropped_because=Reason.WITHDRAWN)
+        for event in news.filter(payload__has_key="reason").exclude(payload__reason=""):
+            event.payload["reason"] = ""
+            event.save(update_fields=["payload"])
+            erased += 1
         letters = Message.objects.filter(user__isnull=False, object_id__in=ids)
         erased += letters.exclude(subject="", body="").update(subject="", body="")
     return erased
+
+
+def _stop_if_held(patient: Patient) -> None:
+    if holds.is_held(patient):
+        raise NotYet
 
 
 def _withdraw(patient: Patient) -> int:

@@ -55,7 +55,7 @@ def _replies(copy: Copy) -> Iterator[Row]:
             "time": row.created_at,
             "channel": row.get_channel_display(),
             "from": copy.address(row.sender),
-            "text": copy.text(row.body),
+            "text": copy.words_from(row.sender, row.body),
             "outcome": row.get_outcome_display() if row.outcome else "",
         }
 
@@ -104,7 +104,7 @@ def _opt_events(copy: Copy) -> Iterator[Row]:
             "channel": row.get_channel_display(),
             "sender": row.sender,
             "address": copy.address(row.address),
-            "text": copy.text(row.raw),
+            "text": copy.words_from(row.address, row.raw),
             "source": row.get_source_display(),
             "seal": row.seal,
         }

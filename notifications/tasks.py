@@ -7,6 +7,7 @@ import uuid
 from celery import shared_task
 from django.utils import timezone
 
+from core.patients.guardians import guardianships_end
 from core.queueing import publish
 from core.tenancy import active_tenant_ids, tenant_scope
 from notifications import exports, majority
@@ -34,5 +35,5 @@ def sweep_exports_task() -> dict[str, int]:
 
 @shared_task
 def open_majority_tasks_task() -> dict[str, int]:
-    """Asks the desk to talk to patients who come of age."""
-    return majority.open_majority_tasks()
+    """Asks the desk to talk to patients who come of age, and shuts out guardians whose last day is over."""
+    return majority.open_majority_tasks() | guardianships_end()

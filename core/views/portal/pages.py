@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -49,7 +50,9 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
             for visit in visits
         ],
         "wishes_url": preference_links.link_for(visitor.patient, guardian=guardian),
-        "open_requests": rights.requests_of(visitor.patient).filter(state__in=rights.OPEN_STATES),
+        "open_requests": rights.requests_by(visitor.patient, visitor.opened.reader).filter(
+            state__in=rights.OPEN_STATES
+        ),
     }
     return _page(request, visitor, "overview", context)
 
@@ -57,12 +60,14 @@ def overview(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
 @own_view
 @require_safe
 def messages(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
-    """What has left the clinic in the last year, the latest first; of the kinds that the reader gets."""
+    """What the reader was written in the last year, the latest first; of the kinds that they still get."""
     rows = (
         selectors.messages_of(visitor.patient)
         .filter(created_at__gte=timezone.now() - SHOWN_FOR)
         .exclude(status__in=NEVER_LEFT | {Status.QUEUED, Status.SENDING})
         .exclude(notification_type__in=visitor.opened.hidden_types)
+        # What another guardian was told is theirs: it may name children whom this one does not speak for.
+        .filter(Q(guardian=visitor.opened.guardian_id) | Q(recipient=visitor.session.address))
         .exclude(dedupe_key__startswith=CODE_PREFIX)
     )
     older, newer = request.GET.get("older", ""), request.GET.get("newer", "")
@@ -92,7 +97,7 @@ def requests(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
             return redirect("portal:requests")
     context = {
         "form": form,
-        "rows": rights.requests_of(visitor.patient),
+        "rows": rights.requests_by(visitor.patient, visitor.opened.reader),
         "copies": subject_exports.ready_for(visitor.patient, visitor.opened.reader),
         "OPEN": RightsState.OPEN,
         "days": rights.ANSWERED_WITHIN.days,
@@ -103,7 +108,7 @@ def requests(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
 @own_view
 @require_POST
 def request_withdraw(request: HttpRequest, visitor: Visitor, pk: uuid.UUID) -> HttpResponseBase:
-    row = get_or_404(rights.requests_of(visitor.patient).filter(asked_by=visitor.opened.reader), pk)
+    row = get_or_404(rights.requests_by(visitor.patient, visitor.opened.reader), pk)
     try:
         rights.rights_withdraw(request=row)
     except DomainError:

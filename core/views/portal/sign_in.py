@@ -100,7 +100,7 @@ def choose(request: HttpRequest, visitor: Visitor) -> HttpResponseBase:
         try:
             portal_sessions.choose(session=visitor.session, file=file, birth_date=form.cleaned_data["birth_date"])
         except portal_sessions.WrongBirthDate as error:
-            if portal_sessions.count_wrong_date(visitor.session):
+            if error.is_over:
                 response = redirect("portal:sign_in")
                 portal_sessions.forget_cookie(response)
                 return response
