@@ -50,6 +50,8 @@ def issue(appointment: Appointment) -> ConfirmationToken:
             "expires_at": appointment.starts_at,
             "used_at": None,
             "revoked_at": None,
+            # Of the code: who was given one before knows another.
+            "created_at": timezone.now(),
         },
     )
     return token

@@ -1,7 +1,7 @@
 """The day on which a patient comes of age: from then on the guardians get nothing, so somebody has to ask the patient.
 
 Who reads is decided by the birth date (``core.contacts``); here is the desk's task for it, opened in time. Never twice
-for one patient, whatever became of the first one.
+for one patient, whatever became of the first one. And on the day itself the guardians are shut out of what they hold.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import datetime as dt
 from django.utils import timezone
 
 from core.models import Patient, Tenant
+from core.patients.guardians import guardian_shut_out
 from core.selectors import years_before
 from core.tenancy import active_tenant_ids, tenant_scope
 from notifications import desk_tasks
@@ -30,6 +31,18 @@ def open_majority_tasks(today: dt.date | None = None) -> dict[str, int]:
         with tenant_scope(tenant_id):
             counts["opened"] += _of_tenant(Tenant.objects.get(pk=tenant_id), today or timezone.localdate())
     return counts
+
+
+def shut_out_guardians(today: dt.date | None = None) -> None:
+    """Of everybody who came of age within the notice; again and again, since what was given after the day stays."""
+    day = today or timezone.localdate()
+    for tenant_id in active_tenant_ids():
+        with tenant_scope(tenant_id):
+            years = Tenant.objects.get(pk=tenant_id).age_of_majority
+            born = (years_before(since, years) for since in (day - NOTICE, day))
+            for patient in Patient.objects.filter(birth_date__range=born, guardianships__isnull=False).distinct():
+                since = dt.datetime.combine(majority_of(patient.birth_date, years), dt.time.min)
+                guardian_shut_out.send(sender=Patient, patient=patient, until=timezone.make_aware(since))
 
 
 def _of_tenant(tenant: Tenant, today: dt.date) -> int:

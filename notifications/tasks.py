@@ -35,5 +35,6 @@ def sweep_exports_task() -> dict[str, int]:
 
 @shared_task
 def open_majority_tasks_task() -> dict[str, int]:
-    """Asks the desk to talk to patients who come of age, and shuts out guardians whose last day is over."""
+    """Asks the desk to talk to patients who come of age; shuts out their guardians, and those whose last day is over."""
+    majority.shut_out_guardians()
     return majority.open_majority_tasks() | guardianships_end()

@@ -15,6 +15,7 @@ from appointments.tests.test_booking import book
 from conftest import Clinic
 from core.models import Guardianship, Patient
 from core.patients import guardians
+from core.selectors import years_before
 from notifications.tasks import open_majority_tasks_task
 from tests.test_nasty_links import address, child_with_parents
 
@@ -92,3 +93,21 @@ def test_a_last_day_in_the_past_is_followed_when_it_is_written_down(clinic: Clin
     fresh = address(visit)
     assert open_majority_tasks_task()["ended"] == 0
     assert opens(fresh)
+
+
+@pytest.mark.parametrize("days_missed", [0, 5])
+def test_on_the_birthday_the_parents_link_is_dead_and_the_patients_own_lives(
+    clinic: Clinic, visit: Appointment, days_missed: int
+) -> None:
+    """Booked while the patient was a minor: who of age may not know could still call the visit off."""
+    today, link = timezone.localdate(), address(visit)
+    years = clinic.tenant.age_of_majority
+    Patient.objects.filter(pk=visit.patient_id).update(birth_date=years_before(today + DAY, years))
+    open_majority_tasks_task()
+    assert opens(link), "not of age yet"
+    with time_machine.travel(timezone.now() + (1 + days_missed) * DAY, tick=False):
+        open_majority_tasks_task()
+        assert not opens(link)
+        fresh = address(visit)
+        open_majority_tasks_task()
+        assert opens(fresh)
