@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +25,8 @@ else:
     _PersonField = forms.ModelChoiceField
 
 _PICKER = "%Y-%m-%dT%H:%M"
+# Nothing is planned outside; and the day before the first one there is, or behind the last, cannot be reckoned with.
+_YEARS = range(1900, 2200)
 
 # Which field a refusal is about. What is not here is shown above the form.
 _FIELD_OF = {
@@ -59,6 +62,8 @@ class WallClockField(forms.DateTimeField):
         # In UTC every wall clock time exists, once.
         with timezone.override(dt.UTC):
             moment = super().to_python(western_digits(value) if isinstance(value, str) else value)
+        if moment is not None and moment.year not in _YEARS:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
         return moment.replace(tzinfo=None) if moment is not None else None
 
 
@@ -68,7 +73,10 @@ class DayField(forms.DateField):
         super().__init__(widget=forms.DateInput(format="%Y-%m-%d", attrs=attrs), **kwargs)
 
     def to_python(self, value: Any) -> dt.date | None:
-        return super().to_python(western_digits(value) if isinstance(value, str) else value)
+        day = super().to_python(western_digits(value) if isinstance(value, str) else value)
+        if day is not None and day.year not in _YEARS:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return day
 
 
 class StaffField(_PersonField):

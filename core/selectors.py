@@ -50,7 +50,8 @@ def matching(text: str, prefix: str = "") -> Q:
     ``prefix`` is the path from the row that is searched to its patient (``"patient__"``). Each word of a name may
     stand anywhere: “Mutairi Sara” finds Sara Al-Mutairi; «احمد» finds «أحمد».
     """
-    typed = western_digits(text).strip()
+    # No keyboard writes a NUL, and no database takes it.
+    typed = western_digits(text).replace("\x00", "").strip()
     names = Q()
     for word in typed.split():
         if _ARABIC.search(word):

@@ -11,7 +11,7 @@ import datetime as dt
 import itertools
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,8 +103,11 @@ class Job:
         sent_by_id: uuid.UUID | None,
         key: str,
         frame: Frame | None = None,
+        switched_off: Collection[str] = (),
     ) -> None:
         self.tenant = Tenant.objects.get(pk=tenant_id)
+        # Channels whose template was switched off after its words were chosen.
+        self.switched_off = switched_off
         self.templates = templates
         self.channel = channel
         self.context = context
@@ -172,6 +175,7 @@ class Job:
     ) -> Iterator[dict[str, Any]]:
         for channel, theirs in groups.items():
             template = self.templates[channel]
+            off = Reason.TEMPLATE_MISSING if channel in self.switched_off else None
             for patient in theirs:
                 contact, preference, refusal = answers[channel][patient.id]
                 one = wanted[patient.id]
@@ -180,7 +184,7 @@ class Job:
                 except rendering.TemplateError:
                     failed.append(one)
                     continue
-                row["reason"] = one.refusal or refusal or self._whatsapp(row, template, one, patient, contact)
+                row["reason"] = one.refusal or off or refusal or self._whatsapp(row, template, one, patient, contact)
                 yield row
 
     def _write(

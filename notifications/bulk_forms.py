@@ -32,6 +32,7 @@ CLASS_HELP = {
 _FIELD_OF = {
     "promotion_by_treatment": "department",
     "promotion_by_tag": "tag",
+    "promotion_by_location": "location",
     "template_unusable": "template",
     "own_whatsapp": "channel",
     "window_half": "sends_until",
@@ -50,7 +51,7 @@ _FIELD_OF = {
     **dict.fromkeys(
         ("file_empty", "file_too_large", "file_format", "file_too_long", "file_too_wide", "file_broken"), "file"
     ),
-    **dict.fromkeys(("file_suspect", "column_twice", "columns_unknown"), "file"),
+    **dict.fromkeys(("file_suspect", "file_hidden", "column_twice", "columns_unknown"), "file"),
 }
 
 

@@ -75,24 +75,25 @@ def without_held(due: QuerySet[Message], now: dt.datetime) -> QuerySet[Message]:
 def postpone(found: Sequence[Message], now: dt.datetime) -> tuple[set[uuid.UUID], dict[uuid.UUID, Reason]]:
     """Puts off single messages of a class whose hours are over, to the next opening; returns their ids.
 
-    Those of a send are held by ``held``. A message that is of no use any more by then ends with ``CLASS_WINDOW``: the
-    second answer.
+    Those of a send under way are held by ``held``. What comes back when it is over (a failure that was reported late, a
+    person's retry) keeps to its hours here, and a stop stays one. A message that is of no use any more by then ends with
+    ``CLASS_WINDOW``: the second answer.
     """
+    waiting, refused = _of_sends_that_are_over(found)
     by_class: dict[str, list[Message]] = defaultdict(list)
     for row in found:
         message_class = class_of(row.notification_type)
         if message_class != MessageClass.SERVICE and row.bulk_id is None:
             by_class[message_class].append(row)
+    if by_class:
+        rules = message_classes.rules()
+        # These messages are about none of the clinic group's places.
+        zone = sending_rules.clinic_zone()
+        for message_class, rows in by_class.items():
+            waiting.append((zone, [(rules[message_class].opens_at, rules[message_class].closes_at)], rows))
     put_off: set[uuid.UUID] = set()
-    refused: dict[uuid.UUID, Reason] = {}
-    if not by_class:
-        return put_off, refused
-    rules = message_classes.rules()
-    # These messages are about none of the clinic group's places.
-    zone = sending_rules.clinic_zone()
-    for message_class, rows in by_class.items():
-        window = (rules[message_class].opens_at, rules[message_class].closes_at)
-        opening = message_classes.next_opening(now, zone, window)
+    for zone, hours, rows in waiting:
+        opening = message_classes.next_opening(now, zone, *hours)
         if opening is not None and opening > now:
             late = {row.pk for row in rows if row.expires_at is not None and row.expires_at <= opening}
             keys = {row.pk for row in rows} - late
@@ -100,3 +101,28 @@ def postpone(found: Sequence[Message], now: dt.datetime) -> tuple[set[uuid.UUID]
             put_off |= keys
             refused |= dict.fromkeys(late, Reason.CLASS_WINDOW)
     return put_off, refused
+
+
+# Whose wall clock, the hours on it, and the messages that keep to them.
+_Group = tuple[zoneinfo.ZoneInfo, list[tuple[dt.time, dt.time]], list[Message]]
+
+
+def _of_sends_that_are_over(found: Sequence[Message]) -> tuple[list[_Group], dict[uuid.UUID, Reason]]:
+    """The hours of ended sends with their messages, and the messages of those that were stopped. No query without any."""
+    by_send: dict[uuid.UUID, list[Message]] = defaultdict(list)
+    for row in found:
+        if row.bulk_id is not None:
+            by_send[row.bulk_id].append(row)
+    if not by_send:
+        return [], {}
+    over = list(BulkSend.objects.filter(pk__in=by_send, finished_at__isnull=False).only(*_READ).order_by())
+    rules = message_classes.rules() if over else {}
+    groups: list[_Group] = []
+    refused: dict[uuid.UUID, Reason] = {}
+    for bulk in over:
+        if bulk.state == BulkState.STOPPED:
+            refused |= dict.fromkeys((row.pk for row in by_send[bulk.pk]), Reason.SEND_STOPPED)
+        else:
+            hours = windows(bulk, rules[bulk.message_class])
+            groups.append((zoneinfo.ZoneInfo(bulk.timezone), hours, by_send[bulk.pk]))
+    return groups, refused

@@ -55,6 +55,7 @@ class RowProblem(models.TextChoices):
     EMAIL_INVALID = "email_invalid", _("This is not an email address")
     LANGUAGE_UNKNOWN = "language_unknown", _("Write the language as en or ar, or leave it empty")
     FILE_NUMBER_UNKNOWN = "file_unknown", _("There is no patient with this file number")
+    FILE_NUMBER_OTHER = "file_other", _("This file number belongs to somebody else than this name and phone")
     PERSON_UNKNOWN = "person_unknown", _("Nobody in our files has this phone or email; only patients can be written to")
     PERSON_UNCLEAR = "person_unclear", _("Several patients have this phone or email; add the file number")
     REPEATED = "repeated", _("The same patient stands in an earlier row")

@@ -26,6 +26,7 @@ from django.db.models.lookups import In
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from core.csv_rows import FORMULA, UNSEEN
 from core.keyset import Place
 from core.models import Language
 from notifications import default_words
@@ -37,9 +38,8 @@ BATCH = 10_000
 # Excel ends at 1,048,576 rows; one is the heading.
 ROWS_A_SHEET = 1_000_000
 LONGEST_CELL = 32_767
-# A cell that begins like this is run as a formula by some program (OWASP, "CSV Injection"), or may be once that program
-# has taken the blank or the mark of direction away.
-DANGEROUS = "=+-@\t\r\n \u00a0\u2066\u2067\u2068\u2069\u200e\u200f\uff1d\uff0b\uff0d\uff20"
+# The database looks at the first letter only, so what may hide one counts as one.
+DANGEROUS = FORMULA + UNSEEN
 # What Excel counts days from.
 _EXCEL_EPOCH = dt.datetime(1899, 12, 30)  # noqa: DTZ001  # a wall clock
 

@@ -192,7 +192,7 @@ class MessageFilterForm(forms.Form):
         if first is not None:
             rows = rows.filter(created_at__gte=_midnight(first, zone))
         if last is not None:
-            rows = rows.filter(created_at__lt=_midnight(last + dt.timedelta(days=1), zone))
+            rows = rows.filter(created_at__lt=_midnight(min(last, _LAST_DAY) + dt.timedelta(days=1), zone))
         return rows
 
     def _days(self, zone: dt.tzinfo) -> tuple[dt.date | None, dt.date | None]:

@@ -16,6 +16,8 @@ from notifications.rollup_sources import Span
 _DAY = dt.timedelta(days=1)
 # Longer ranges would be read row by row into one page.
 MOST_DAYS = 3 * 366
+# Before it nothing was sent, and a month before the first year there is has no clock.
+_EARLIEST = dt.date(2000, 1, 1)
 PRESETS = {
     "7": _("7 days"),
     "30": _("30 days"),
@@ -64,7 +66,7 @@ class RangeForm(forms.Form):
         if self.preset:
             return Span(*self._preset_days(), self.zone)
         since, until = self.cleaned_data["since"], self.cleaned_data["until"]
-        last = min(until or (since + 29 * _DAY), self.today)
+        last = max(min(until or (since + 29 * _DAY), self.today), _EARLIEST)
         return Span(since or last - 29 * _DAY, last, self.zone)
 
     def _preset_days(self) -> tuple[dt.date, dt.date]:

@@ -182,7 +182,12 @@ def placeholders(text: str) -> list[str]:
         parts = list(_PARSER.parse(text))
     except ValueError as error:
         raise TemplateError(_("A curly bracket is open or closed without its partner.")) from error
-    for _literal, field, spec, conversion in parts:
+    for literal, field, spec, conversion in parts:
+        if "{" in literal or "}" in literal:
+            # What Python writes for a single one. People know it from other programs, and the patient would read the name.
+            raise TemplateError(
+                _("Two curly brackets together are no placeholder. Write one on each side, such as {patient_name}.")
+            )
         if field is None:
             continue
         if spec or conversion or not _NAME.fullmatch(field):

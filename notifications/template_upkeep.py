@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from core.errors import DomainError
 from core.models import User
 from notifications import template_versions
-from notifications.models import Message, MessageTemplate
+from notifications.models import BulkSend, Message, MessageTemplate
 from notifications.template_versions import archived_refusal, is_of_event, locked, record, tidy_name
 
 
@@ -83,6 +83,9 @@ def deletion_refusal(template: MessageTemplate) -> str:
     """Why it may not be deleted; empty when it may."""
     if is_of_event(template):
         return _("The system sends this message by itself. Switch it off instead.")
+    # One code is one choice for a send, whichever of its channels the send's row names.
+    if BulkSend.objects.filter(template__code=template.code).exists():
+        return _("A bulk send uses it. Archive it instead.")
     used = Message.objects.filter(template=template)[:1000].count()
     if used:
         return ngettext(

@@ -79,12 +79,14 @@ def absence(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 def _absence_initial(request: HttpRequest) -> dict[str, Any]:
     """The whole of a day, where the calendar names one."""
+    today = timezone.localdate(timezone=_zone(request.user))
     try:
         day = dt.date.fromisoformat(request.GET.get("date", ""))
-    except ValueError:
-        day = timezone.localdate(timezone=_zone(request.user))
-    start = dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC).replace(tzinfo=None)
-    return {"provider": request.GET.get("provider"), "starts_at": start, "ends_at": start + dt.timedelta(days=1)}
+        first, last = day, day + dt.timedelta(days=1)
+    except (ValueError, OverflowError):
+        first, last = today, today + dt.timedelta(days=1)
+    starts_at, ends_at = (dt.datetime.combine(midnight, dt.time()) for midnight in (first, last))
+    return {"provider": request.GET.get("provider"), "starts_at": starts_at, "ends_at": ends_at}
 
 
 def _zone(user: User) -> zoneinfo.ZoneInfo:

@@ -13,10 +13,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from core import discretion
 from core.bulk import insert_rows, tell_planner
 from core.errors import DomainError
 from core.ids import ordered_uuids
-from core.models import Patient, PatientTag
+from core.models import Location, Patient, PatientTag
 from notifications import bulk_values
 from notifications.bulk_states import MessageClass
 from notifications.models import BulkRecipient, BulkSend
@@ -54,6 +55,11 @@ def refuse_filters(message_class: str, filters: Mapping[str, Any]) -> None:
     if filters.get("tag") and PatientTag.objects.filter(pk=filters["tag"], is_health=True).exists():
         raise DomainError(
             _("Advertising must not be sent by this tag: it says something about health."), code="promotion_by_tag"
+        )
+    if filters.get("location") and discretion.is_discreet(Location.objects.filter(pk=filters["location"]).first()):
+        raise DomainError(
+            _("Advertising must not be sent by this location: having been there says something about health."),
+            code="promotion_by_location",
         )
 
 

@@ -116,6 +116,8 @@ def words_set(
         template=template,
         channel=channel,
         is_urgent=is_urgent and bulk.message_class == MessageClass.SERVICE,
+        # Of the words of before nothing is left.
+        editors=[str(actor.pk)],
         totals={},
         checked_at=None,
     )
@@ -130,7 +132,8 @@ def check(*, actor: User, bulk: BulkSend) -> None:
     # The row's lock: nobody changes the words while they are counted.
     BulkSend.objects.select_for_update(no_key=True).get(pk=bulk.pk)
     totals = plan.check(bulk)
-    _move(bulk, BulkState.CHECKED, stay=True, totals=totals, checked_at=timezone.now())
+    # What waits for its time or for a colleague is called off first: the numbers they said yes to stay what they are.
+    _move(bulk, BulkState.CHECKED, only_from=EDITABLE, stay=True, totals=totals, checked_at=timezone.now())
 
 
 @transaction.atomic
@@ -142,9 +145,14 @@ def submit(
     sends_from: dt.time | None = None,
     sends_until: dt.time | None = None,
     useful_hours: int = 24,
+    seen: str = "",
 ) -> None:
-    """Starts a checked send, now or later; above the class's limit it waits for a second person."""
+    """Starts a checked send, now or later; above the class's limit it waits for a second person.
+
+    ``seen`` is the ``mark_of`` the check that the person has looked at.
+    """
     demand(actor, Can.SEND_BULK, bulk)
+    _demand_seen(bulk, seen)
     now = timezone.now()
     if not bulk.totals.get("send"):
         raise DomainError(_("Nobody would get this message."), code="nobody")
@@ -173,6 +181,8 @@ def submit(
         bulk,
         to,
         only_from=[BulkState.CHECKED],
+        same_check=True,
+        editors=list(dict.fromkeys([*bulk.editors, str(actor.pk)])),
         scheduled_at=scheduled_at or now,
         sends_from=sends_from,
         sends_until=sends_until,
@@ -180,7 +190,7 @@ def submit(
     )
     _record(actor, bulk, "bulk.submitted", after={"state": to, "people": bulk.totals["send"]})
     if to == BulkState.AWAITING_APPROVAL:
-        _ask_colleagues(actor, bulk)
+        _ask_colleagues(bulk)
     elif scheduled_at is None:
         run.ring_for(bulk)
 
@@ -190,11 +200,28 @@ def needs_second_person(bulk: BulkSend) -> bool:
     return int(bulk.totals.get("send", 0)) > message_classes.rules()[bulk.message_class].approval_above
 
 
+def may_approve(actor: User, bulk: BulkSend) -> bool:
+    """Another person than those who have chosen the people, written the words, or asked for it to be sent."""
+    return str(actor.pk) not in {*bulk.editors, str(bulk.created_by_id)}
+
+
+def mark_of(bulk: BulkSend) -> str:
+    """Which check it is: another one after every change of the words and every count."""
+    return bulk.checked_at.isoformat() if bulk.checked_at is not None else ""
+
+
+def _demand_seen(bulk: BulkSend, seen: str) -> None:
+    """Nobody says yes to words and numbers that have changed since the page was drawn."""
+    if seen and seen != mark_of(bulk):
+        raise _moved()
+
+
 @transaction.atomic
-def approve(*, actor: User, bulk: BulkSend) -> None:
-    """The second person's yes. A start that has passed meanwhile is now."""
+def approve(*, actor: User, bulk: BulkSend, seen: str = "") -> None:
+    """The second person's yes, to the check they have ``seen``. A start that has passed meanwhile is now."""
     demand(actor, Can.SEND_BULK, bulk)
-    if actor.pk == bulk.created_by_id:
+    _demand_seen(bulk, seen)
+    if not may_approve(actor, bulk):
         raise DomainError(_("A second person has to approve this."), code="same_person")
     now = timezone.now()
     scheduled_at = max(bulk.scheduled_at or now, now)
@@ -202,6 +229,7 @@ def approve(*, actor: User, bulk: BulkSend) -> None:
         bulk,
         BulkState.SCHEDULED,
         only_from=[BulkState.AWAITING_APPROVAL],
+        same_check=True,
         approved_by=actor,
         approved_at=now,
         scheduled_at=scheduled_at,
@@ -286,7 +314,10 @@ def again(*, actor: User, bulk: BulkSend, patient_ids: Sequence[uuid.UUID]) -> B
         is_urgent=bulk.is_urgent,
         again_of=bulk,
     )
-    BulkSend.objects.filter(pk=copy.pk).update(words=bulk.words, channel=bulk.channel, template=bulk.template_id)
+    # The words stay those of the people who wrote them.
+    BulkSend.objects.filter(pk=copy.pk).update(
+        words=bulk.words, channel=bulk.channel, template=bulk.template_id, editors=bulk.editors
+    )
     copy.refresh_from_db()
     return copy
 
@@ -329,15 +360,17 @@ def test(*, actor: User, bulk: BulkSend) -> int:
     return len(rows)
 
 
-def _ask_colleagues(actor: User, bulk: BulkSend) -> None:
-    """The other admins' bells, in both languages: somebody waits for them."""
+def _ask_colleagues(bulk: BulkSend) -> None:
+    """The bells of the admins who may approve it, in both languages: somebody waits for them."""
     texts = {}
     for language in ("en", "ar"):
         with translation.override(language):
             title = _("A bulk send waits for approval")
             people = _("%(name)s: %(people)s people") % {"name": bulk.name, "people": bulk.totals["send"]}
         texts[language] = (title, people)
-    for user in User.objects.filter(role=Role.ADMIN, is_active=True).exclude(pk=actor.pk):
+    for user in User.objects.filter(role=Role.ADMIN, is_active=True):
+        if not may_approve(user, bulk):
+            continue
         inbox.notify(
             user=user,
             title=texts["en"][0],
@@ -351,14 +384,24 @@ def _ask_colleagues(actor: User, bulk: BulkSend) -> None:
 
 
 def _move(
-    bulk: BulkSend, to: BulkState, *, only_from: Iterable[str] | None = None, stay: bool = False, **fields: Any
+    bulk: BulkSend,
+    to: BulkState,
+    *,
+    only_from: Iterable[str] | None = None,
+    stay: bool = False,
+    same_check: bool = False,
+    **fields: Any,
 ) -> None:
-    """The compare-and-set. ``stay``: being there already is as good as coming there."""
+    """The compare-and-set. ``stay``: being there already is as good as coming there. ``same_check``: only while the
+    numbers are those of ``bulk``.
+    """
     starts = {start for start, ends in BULK_TRANSITIONS.items() if to in ends} | ({str(to)} if stay else set())
     if only_from is not None:
         starts &= set(only_from)
-    moved = BulkSend.objects.filter(pk=bulk.pk, state__in=starts).update(state=to, updated_at=timezone.now(), **fields)
-    if not moved:
+    rows = BulkSend.objects.filter(pk=bulk.pk, state__in=starts)
+    if same_check:
+        rows = rows.filter(checked_at=bulk.checked_at)
+    if not rows.update(state=to, updated_at=timezone.now(), **fields):
         raise _moved()
     bulk.refresh_from_db()
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from core.bulk import update_rows
 from core.models import Patient
-from integrations.bulk import checks, words
+from integrations.bulk import checks, told, words
 from integrations.bulk_send import CHUNK, Job, Recipient
 from notifications import bulk_values
 from notifications.models import BulkRecipient, BulkSend, Message
@@ -86,16 +86,17 @@ def chunks(recipients: QuerySet[BulkRecipient], *, after: int = 0) -> Iterator[l
 
 
 def as_recipients(bulk: BulkSend, rows: Sequence[tuple[Any, ...]]) -> list[Recipient]:
-    """Rows of ``chunks`` as the writer takes them, each with what its visit says by now."""
+    """Rows of ``chunks`` as the writer takes them, each with what its visit and the sends before it say by now."""
     objects = [(row[4], row[5]) for row in rows if row[4] is not None]
     gone = checks.refusals(bulk.object_type, objects) if bulk.object_type else {}
+    repeated = told.already(bulk, [(row[2], row[4], row[5]) for row in rows])
     return [
         Recipient(
             patient_id=patient_id,
             values={name: bulk_values.unpack(value) for name, value in values.items()},
             object_id=object_id,
             object_version=version,
-            refusal=gone.get(object_id) if object_id is not None else None,
+            refusal=(gone.get(object_id) if object_id is not None else None) or repeated.get(patient_id),
         )
         for _id, _position, patient_id, values, object_id, version in rows
     ]
@@ -108,6 +109,66 @@ def samples(bulk: BulkSend) -> list[dict[str, Any]]:
     messages, _failed = words.job_of(bulk).rows(as_recipients(bulk, found), timezone.now())
     names = {patient.pk: patient for patient in Patient.objects.filter(pk__in=[row["patient_id"] for row in messages])}
     return [{**row, "patient": names[row["patient_id"]]} for row in messages]
+
+
+@transaction.atomic
+def regrouped(job: Job, bulk: BulkSend, chunk: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The chunk with its families as they are now: who was folded into a relative at the check may have died, said no,
+    or have another reader since. Nobody is named who would get nothing, and nothing is told to an address that is no
+    longer theirs: they are left out, or written to on their own.
+    """
+    positions = [row[1] for row in chunk]
+    folded = BulkRecipient.objects.filter(bulk=bulk, reason=Reason.COMBINED, folded_into__among=positions)
+    followers = list(folded.select_related("patient").order_by("position"))
+    if not followers:
+        return list(chunk)
+    rows = {row[1]: row for row in chunk}
+    mine = {one.position: (one.pk, *(getattr(one, name) for name in READ)) for one in followers}
+    place_of = {one.position: one.folded_into for one in followers if one.folded_into is not None}
+    heads = [rows[place] for place in sorted(set(place_of.values()))]
+    messages, _failed = job.rows(as_recipients(bulk, [*heads, *mine.values()]), timezone.now())
+    now = {message["patient_id"]: message for message in messages}
+    marks: list[dict[str, Any]] = []
+    changed: set[int] = set()
+    for one in followers:
+        place = place_of[one.position]
+        head, message = now.get(rows[place][2]), now.get(one.patient_id)
+        if head is None or head["reason"] is not None:
+            # Nothing goes out to share; ``run`` then writes to each of them.
+            continue
+        reason = Reason.VARIABLE_MISSING if message is None else message["reason"]
+        if message is not None and reason is None:
+            if _address(message) == _address(head):
+                continue
+            # One that stands further on comes by itself.
+            if one.position <= positions[-1]:
+                rows[one.position] = mine[one.position]
+        marks.append({"id": one.pk, "reason": reason.value if reason else "", "folded_into": None})
+        changed.add(place)
+        one.folded_into = None
+    update_rows(BulkRecipient, marks, ("reason", "folded_into"))
+    _rename(bulk, changed, followers, rows)
+    return [rows[position] for position in sorted(rows)]
+
+
+def _rename(
+    bulk: BulkSend, heads: set[int], followers: Sequence[BulkRecipient], rows: dict[int, tuple[Any, ...]]
+) -> None:
+    """Puts the names of those who still share it into the heads' messages."""
+    changed = []
+    for head in BulkRecipient.objects.filter(bulk=bulk, position__among=heads).select_related("patient"):
+        if head.values.pop("patient_name", None) is None:
+            continue
+        family = [head.patient, *(one.patient for one in followers if one.folded_into == head.position)]
+        if len(family) > 1:
+            head.values["patient_name"] = _names_of(family)
+        changed.append({"id": head.pk, "values": head.values})
+        rows[head.position] = (head.pk, *(getattr(head, name) for name in READ))
+    update_rows(BulkRecipient, changed, ("values",))
+
+
+def _address(message: Mapping[str, Any]) -> tuple[Any, ...]:
+    return message["channel"], message["recipient"], message["language"]
 
 
 def _forget(bulk: BulkSend) -> None:
@@ -133,6 +194,7 @@ def _look(
 ) -> list[dict[str, Any]]:
     """Counts a chunk; returns the marks of those who are left out or folded."""
     by_patient = {row[2]: row for row in chunk}
+    used = {channel: words.used_in(texts[name] for name in words.TEXTS) for channel, texts in bulk.words.items()}
     messages, failed = job.rows(as_recipients(bulk, chunk), timezone.now())
     marks = [_mark(sums, by_patient[one.patient_id][0], Reason.VARIABLE_MISSING) for one in failed]
     for message in sorted(messages, key=lambda row: int(by_patient[row["patient_id"]][1])):
@@ -140,7 +202,9 @@ def _look(
         if message["reason"] is not None:
             marks.append(_mark(sums, key, message["reason"]))
             continue
-        fingerprint = _fingerprint(message, values)
+        # What the words do not tell makes no difference: a brother's visit may be with another provider.
+        told_values = {name: value for name, value in values.items() if name in used[message["channel"]]}
+        fingerprint = _fingerprint(message, told_values)
         head = heads.setdefault(fingerprint, position)
         if head != position:
             sums.folded += 1
@@ -158,7 +222,7 @@ def _mark(sums: _Sums, key: Any, reason: Reason) -> dict[str, Any]:
 
 def _fingerprint(message: Mapping[str, Any], values: Mapping[str, Any]) -> bytes:
     """Same address, language and values: the same words but for the name."""
-    text = json.dumps([message["channel"], message["recipient"], message["language"], values], sort_keys=True)
+    text = json.dumps([*_address(message), values], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
@@ -189,11 +253,8 @@ def _name_together(job: Job, bulk: BulkSend, followers: Mapping[int, Sequence[in
         part_of = heads[start : start + CHUNK]
         before = _segments(job, bulk, [rows[head] for head in part_of])
         for head in part_of:
-            family = [rows[position].patient for position in (head, *followers[head])][:MOST_NAMES]
-            rows[head].values["patient_name"] = {
-                "en": _joined([one.name_in("en") for one in family], " and "),
-                "ar": _joined([one.name_in("ar") for one in family], " و"),
-            }
+            family = [rows[position].patient for position in (head, *followers[head])]
+            rows[head].values["patient_name"] = _names_of(family)
         sums.segments += _segments(job, bulk, [rows[head] for head in part_of]) - before
         changed = [{"id": rows[head].pk, "values": rows[head].values} for head in part_of]
         update_rows(BulkRecipient, changed, ("values",))
@@ -202,6 +263,14 @@ def _name_together(job: Job, bulk: BulkSend, followers: Mapping[int, Sequence[in
 def _segments(job: Job, bulk: BulkSend, rows: Sequence[BulkRecipient]) -> int:
     values = [(row.pk, *(getattr(row, name) for name in READ)) for row in rows]
     return sum(message["segments"] for message in job.rows(as_recipients(bulk, values), timezone.now())[0])
+
+
+def _names_of(family: Sequence[Patient]) -> dict[str, str]:
+    shown = family[:MOST_NAMES]
+    return {
+        "en": _joined([one.name_in("en") for one in shown], " and "),
+        "ar": _joined([one.name_in("ar") for one in shown], " و"),
+    }
 
 
 def _joined(names: Sequence[str], last: str) -> str:

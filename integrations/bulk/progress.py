@@ -9,11 +9,10 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
+from integrations.bulk.told import GOOD
 from notifications.models import BulkRecipient, BulkSend, Message
 from notifications.states import Reason, Status
 
-# On its way, or there.
-GOOD = frozenset({Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED, Status.READ})
 LEFT = frozenset({Status.SENT, Status.DELIVERED, Status.READ, Status.BOUNCED, Status.UNCONFIRMED})
 
 
@@ -160,7 +159,20 @@ def missed_patients(bulk: BulkSend, reason: str = "") -> list[uuid.UUID]:
     if reason != Status.UNCONFIRMED:
         messages = messages.exclude(status=Status.UNCONFIRMED)
     ids = list(left_out(bulk, reason).values_list("patient_id", flat=True))
-    return ids + list(messages.values_list("patient_id", flat=True))
+    unreached = list(messages.values_list("patient_id", flat=True))
+    return ids + unreached + _named_with(bulk, unreached)
+
+
+def _named_with(bulk: BulkSend, patient_ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    """Whom the messages of these patients named too: what did not reach the one has not reached the other."""
+    if not bulk.totals.get("folded"):
+        return []
+    everybody = BulkRecipient.objects.filter(bulk=bulk).order_by()
+    heads = list(everybody.filter(patient__among=patient_ids).values_list("position", flat=True))
+    folded = everybody.filter(reason=Reason.COMBINED, folded_into__among=heads)
+    # Who was written to on their own after all has a message that tells of it.
+    alone = Message.objects.filter(bulk=bulk, patient__in=folded.values("patient")).values("patient")
+    return list(folded.exclude(patient__in=alone).values_list("patient_id", flat=True))
 
 
 def _of_recipient(row: BulkRecipient) -> Missed:

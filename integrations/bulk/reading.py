@@ -11,8 +11,11 @@ import contextlib
 import csv
 import datetime as dt
 import io
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Generator, Iterator
 from typing import IO
 
@@ -29,6 +32,13 @@ MOST_PARTS = 500
 _PIECE = 1 << 20
 # A cell beyond column AZ or row 110,000 by its name: the reader would make room for everything before it.
 _FAR_CELL = re.compile(rb'\br="(?:[A-Z]{3,}\d|[B-Z][A-Z]\d|[A-Z]*(?:1[1-9]\d{4}|[2-9]\d{5}|\d{7,})")')
+# A row with cells that a filter or a hand has hidden.
+_HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row\b[^<>]{0,400}\bhidden="(?:1|true)"[^<>]{0,400}>\s*<(?:\w+:)?c\b')
+# All that ``zipfile`` raises for bytes that are no ZIP, or only begin like one.
+_NO_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(NotImplementedError, RuntimeError, ValueError, EOFError, OSError),
+)
 _ZIP = b"PK\x03\x04"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
@@ -64,8 +74,12 @@ def rows(file: IO[bytes], name: str) -> Generator[tuple[int, Row], None, None]:
 def _within_limits(found: Iterator[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
     count = 0
     for number, cells in found:
-        if not any(cells):
+        text = "".join(cells)
+        if not text:
             continue
+        if "\x00" in text:
+            # No database keeps it, and no list has it.
+            raise _broken(number)
         count += 1
         # The header is one more.
         if count > MOST_ROWS + 1:
@@ -79,25 +93,29 @@ def _within_limits(found: Iterator[tuple[int, Row]]) -> Iterator[tuple[int, Row]
         yield number, cells
 
 
+def _broken(row: int) -> DomainError:
+    return DomainError(_("Row %(row)s of this file cannot be read.") % {"row": row}, code="file_broken")
+
+
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
 
 def _of_csv(file: IO[bytes]) -> Generator[tuple[int, Row], None, None]:
     encoding = _encoding(file)
     text = io.TextIOWrapper(file, encoding=encoding, newline="")
+    row = 0
     try:
         head = text.read(64 * 1024)
         text.seek(0)
         if "\x00" in head:
             raise DomainError(_("Upload a CSV file or an Excel file (.xlsx)."), code="file_format")
         reader = csv.reader(text, delimiter=_delimiter(head))
-        try:
-            for cells in reader:
-                yield reader.line_num, [cell.strip() for cell in cells]
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DomainError(
-                _("Row %(row)s of this file cannot be read.") % {"row": reader.line_num + 1}, code="file_broken"
-            ) from error
+        for cells in reader:
+            row = reader.line_num
+            yield row, [cell.strip() for cell in cells]
+    except (csv.Error, UnicodeDecodeError) as error:
+        # What its mark promises is not what follows, or it was cut off in the middle of a letter.
+        raise _broken(row + 1) from error
     finally:
         # The file belongs to the caller.
         text.detach()
@@ -133,12 +151,18 @@ def _delimiter(head: str) -> str:
 
 
 def _of_xlsx(file: IO[bytes]) -> Generator[tuple[int, Row], None, None]:
-    """The first sheet."""
-    from python_calamine import CalamineError, load_workbook
+    """The first sheet that can be seen: people send what they have looked at."""
+    from python_calamine import CalamineError, SheetTypeEnum, SheetVisibleEnum, load_workbook
 
     _refuse_bombs(file)
     try:
-        sheet = load_workbook(file).get_sheet_by_index(0)
+        book = load_workbook(file)
+        shown = (
+            one.name
+            for one in book.sheets_metadata
+            if one.typ == SheetTypeEnum.WorkSheet and one.visible == SheetVisibleEnum.Visible
+        )
+        sheet = book.get_sheet_by_name(next(shown, book.sheet_names[0]))
         first = sheet.start[0] if sheet.start is not None else 0
         for number, cells in enumerate(sheet.iter_rows(), start=first + 1):
             yield number, [_text(cell) for cell in cells]
@@ -147,7 +171,11 @@ def _of_xlsx(file: IO[bytes]) -> Generator[tuple[int, Row], None, None]:
 
 
 def _refuse_bombs(file: IO[bytes]) -> None:
-    """Unpacks everything once, piece by piece, and counts: the sizes that a ZIP names are only a claim."""
+    """Unpacks everything once, piece by piece, and counts: the sizes that a ZIP names are only a claim.
+
+    Also refuses a list of which rows are hidden: who filters it means to write to those who are left, and the file
+    still holds all of them.
+    """
     unpacked = 0
     try:
         with zipfile.ZipFile(file) as parts:
@@ -162,9 +190,11 @@ def _refuse_bombs(file: IO[bytes]) -> None:
                         unpacked += len(piece)
                         if unpacked > MOST_UNPACKED or (is_sheet and _FAR_CELL.search(rest + piece)):
                             raise _suspect()
-                        # A name that stands across two pieces.
-                        rest = piece[-32:]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+                        if is_sheet and _HIDDEN_ROW.search(rest + piece):
+                            raise _hidden()
+                        # A name or a row's beginning that stands across two pieces.
+                        rest = piece[-512:]
+    except _NO_ZIP as error:
         raise DomainError(_("This Excel file cannot be read. Save it again, or as CSV."), code="file_broken") from error
     finally:
         file.seek(0)
@@ -173,6 +203,12 @@ def _refuse_bombs(file: IO[bytes]) -> None:
 def _suspect() -> DomainError:
     return DomainError(
         _("This Excel file has cells far outside the list. Copy the list into a new file."), code="file_suspect"
+    )
+
+
+def _hidden() -> DomainError:
+    return DomainError(
+        _("Rows of this Excel file are hidden. Show them, or copy those you mean into a new file."), code="file_hidden"
     )
 
 

@@ -122,7 +122,8 @@ def _write(bulk: BulkSend) -> dict[str, int]:
     everybody = BulkRecipient.objects.filter(bulk=bulk)
     try:
         for chunk in plan.chunks(everybody.filter(reason=""), after=bulk.cursor):
-            _write_chunk(job, bulk, chunk, counts, cursor=chunk[-1][1])
+            families = plan.regrouped(job, bulk, chunk) if bulk.totals.get("folded") else chunk
+            _write_chunk(job, bulk, families, counts, cursor=chunk[-1][1])
         for chunk in plan.chunks(_left_alone(bulk, everybody)):
             _write_chunk(job, bulk, chunk, counts, cursor=bulk.cursor)
         _hold(bulk, state=BulkState.RUNNING, written_at=timezone.now(), lease_token=None, lease_expires_at=None)

@@ -210,10 +210,21 @@ def _found(state: _State, lines: Sequence[_Line]) -> Iterator[tuple[_Line, uuid.
     cols = state.cols
     by_mrn = _patients_by("mrn", {line.mrn for line in lines if line.mrn})
     rest = [line for line in lines if not line.mrn]
-    by_phone = _patients_by("phone", {line.phone for line in rest if line.phone}, with_guardians=True)
+    # Beside a file number, phone and name together say whether it is the right one.
+    phones_asked = {line.phone for line in lines if line.phone and (line.name or not line.mrn)}
+    by_phone = _patients_by("phone", phones_asked, with_guardians=True)
     by_email = _patients_by("email", {line.email for line in rest if line.email and not line.phone})
     several = [people for found in (by_phone, by_email) for people in found.values() if len(people) > 1]
+    doubted = [line for line in lines if line.name and line.phone in by_phone and line.mrn in by_mrn]
+    doubted = [line for line in doubted if by_mrn[line.mrn][0] not in by_phone[line.phone]]
+    several += [[*by_mrn[line.mrn], *by_phone[line.phone]] for line in doubted]
     names = _names(several)
+    swapped = {
+        line.row
+        for line in doubted
+        if not _is_name_of(line.name, names[by_mrn[line.mrn][0]])
+        and any(_is_name_of(line.name, names[one]) for one in by_phone[line.phone])
+    }
     for line in lines:
         if line.mrn:
             people, column, missing = by_mrn.get(line.mrn, ()), cols.mrn, RowProblem.FILE_NUMBER_UNKNOWN
@@ -223,7 +234,10 @@ def _found(state: _State, lines: Sequence[_Line]) -> Iterator[tuple[_Line, uuid.
             people, column, missing = by_email.get(line.email, ()), cols.email, RowProblem.PERSON_UNKNOWN
         if len(people) > 1 and line.name:
             people = [one for one in people if _is_name_of(line.name, names[one])] or people
-        if not people:
+        if line.row in swapped:
+            # A column that was sorted without the others: these values would go to somebody else.
+            _problem(state, line.row, cols.header(column), RowProblem.FILE_NUMBER_OTHER)
+        elif not people:
             _problem(state, line.row, cols.header(column), missing)
         elif len(people) > 1:
             _problem(state, line.row, cols.header(column), RowProblem.PERSON_UNCLEAR)

@@ -135,7 +135,18 @@ def job_of(bulk: BulkSend) -> Job:
         sent_by_id=bulk.created_by_id,
         key=str(bulk.pk),
         frame=Frame(bulk.pk, lane_of(bulk), bulk.object_type, bulk.expires_at),
+        switched_off=switched_off(bulk),
     )
+
+
+def switched_off(bulk: BulkSend) -> set[str]:
+    """Channels whose template nobody may send with any more: the words stay frozen, and the way out is closed."""
+    chosen = {channel: words["template_id"] for channel, words in bulk.words.items() if words["template_id"]}
+    if not chosen:
+        return set()
+    active = MessageTemplate.objects.filter(pk__in=chosen.values(), is_active=True).values_list("pk", flat=True)
+    ready = {str(pk) for pk in active}
+    return {channel for channel, pk in chosen.items() if pk not in ready}
 
 
 def context_of(bulk: BulkSend) -> dict[str, Any]:

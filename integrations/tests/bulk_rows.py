@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+from appointments.models import Appointment
 from conftest import Clinic
 from core.models import Patient
 from integrations.bulk import audience, control, run
@@ -12,6 +14,7 @@ from notifications.bulk_states import BulkState
 from notifications.models import BulkSend
 from tests import factories
 
+SHARED_PHONE = "+966501239999"
 TEXTS = {
     "body_en": "{patient_name}: {clinic_name} is closed on Sunday.",
     "body_ar": "{patient_name}: {clinic_name} مغلقة يوم الأحد.",
@@ -50,3 +53,22 @@ def running(clinic: Clinic, people: list[Patient] | None = None, **fields: Any) 
     run.advance(clinic.tenant.pk, bulk.pk)
     bulk.refresh_from_db()
     return bulk
+
+
+def siblings(clinic: Clinic) -> tuple[Patient, Patient]:
+    """Omar and Sara, who have one number."""
+    omar, sara = patients(clinic, 2, phone=SHARED_PHONE, language="en", name_en="Omar")
+    Patient.objects.filter(pk=sara.pk).update(name_en="Sara")
+    return omar, sara
+
+
+def visit(clinic: Clinic, patient: Patient, starts_at: dt.datetime, **fields: object) -> Appointment:
+    options = {"provider": clinic.provider, "number": f"A{Appointment.objects.count()}", **fields}
+    return factories.AppointmentFactory(
+        tenant=clinic.tenant,
+        patient=patient,
+        location=clinic.location,
+        department=clinic.department,
+        starts_at=starts_at,
+        **options,
+    )

@@ -80,6 +80,8 @@ class BulkSend(TenantModel):
     lease_expires_at = models.DateTimeField(null=True)
     again_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="repeats")
     created_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+", db_index=False)
+    # Ids of those who wrote the words or asked for it to be sent. None of them approves it, nor does ``created_by``.
+    editors = models.JSONField(default=list)
     approved_by = models.ForeignKey("core.User", on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -69,7 +69,8 @@ def _page(request: HttpRequest, bulk: BulkSend, form: SubmitForm | None = None) 
         "windows": bulk_hold.windows(bulk, rule),
         "is_draft": bulk.state in EDITABLE,
         "needs_second": control.needs_second_person(bulk),
-        "is_own": bulk.created_by_id == request.user.pk,
+        "is_own": not control.may_approve(request.user, bulk),
+        "seen": control.mark_of(bulk),
     }
     if bulk.state in EDITABLE:
         context["form"] = form or SubmitForm(zone=zone)
@@ -93,7 +94,8 @@ def _live(request: HttpRequest, bulk: BulkSend) -> dict[str, Any]:
         "acts": say.acts_of(bulk, request.user),
         "is_moving": bulk.state in _MOVING and bulk.finished_at is None,
         "opens_at": bulk_hold.opens_at(bulk, now) if waits_for_hours else None,
-        "is_own": bulk.created_by_id == request.user.pk,
+        "is_own": not control.may_approve(request.user, bulk),
+        "seen": control.mark_of(bulk),
     }
 
 
@@ -124,7 +126,7 @@ def bulk_submit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     form = SubmitForm(request.POST, zone=zoneinfo.ZoneInfo(bulk.timezone))
     if form.is_valid():
         try:
-            control.submit(actor=request.user, bulk=bulk, **form.cleaned_data)
+            control.submit(actor=request.user, bulk=bulk, **form.cleaned_data, seen=request.POST.get("seen", ""))
         except DomainError as error:
             form.refuse(error)
         else:
@@ -163,6 +165,12 @@ def _plain(act: Callable[..., object], words: Callable[[], str]) -> Callable[[Ht
     return run
 
 
+def _approve(request: HttpRequest, bulk: BulkSend) -> HttpResponse:
+    control.approve(actor=request.user, bulk=bulk, seen=request.POST.get("seen", ""))
+    notes.success(request, _("The send is approved."))
+    return redirect("notifications:bulk_detail", pk=bulk.pk)
+
+
 def _discard(request: HttpRequest, bulk: BulkSend) -> HttpResponse:
     control.discard(actor=request.user, bulk=bulk)
     notes.success(request, _("The draft was thrown away."))
@@ -188,7 +196,7 @@ def _again(request: HttpRequest, bulk: BulkSend) -> HttpResponse:
 
 
 _ACTS: dict[str, Callable[[HttpRequest, BulkSend], HttpResponse]] = {
-    "approve": _plain(control.approve, lambda: _("The send is approved.")),
+    "approve": _approve,
     "call-off": _plain(control.call_off, lambda: _("The send is called off. You can change it and submit it again.")),
     "pause": _plain(control.pause, lambda: _("Nothing more leaves until you resume it.")),
     "resume": _plain(control.resume, lambda: _("The send goes on.")),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from appointments.models import Appointment
 from core.models import Department, Language, Location, PatientTag, User
 from core.templatetags.agdar_ui import CHANNELS, day_text
-from integrations.bulk import words
+from integrations.bulk import control, words
 from notifications.bulk_states import BulkState
 from notifications.models import BulkSend
 from notifications.states import Reason
@@ -123,9 +123,9 @@ ACTS: dict[str, tuple[Act, ...]] = {
 
 
 def acts_of(bulk: BulkSend, user: User) -> list[dict[str, Any]]:
-    """The buttons for this person. Who has written a send does not approve it."""
+    """The buttons for this person. Who has worked in a send does not approve it."""
     return [
         {"verb": verb, "label": label, "tone": tone, "question": question}
         for verb, label, tone, question in ACTS.get(bulk.state, ())
-        if verb != "approve" or user.pk != bulk.created_by_id
+        if verb != "approve" or control.may_approve(user, bulk)
     ]

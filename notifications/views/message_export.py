@@ -18,7 +18,7 @@ from core.access import Can, get_or_404, require
 from core.errors import DomainError
 from notifications import exports
 from notifications.message_filters import MessageFilterForm
-from notifications.models import ExportFormat, ExportStatus
+from notifications.models import ExportFormat
 
 SHOWN = 50
 _TYPES = {
@@ -73,7 +73,7 @@ def message_exports(request: HttpRequest) -> HttpResponse:
 @require_safe
 def message_export_download(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     """The file itself, for who asked for it."""
-    export = get_or_404(exports.of_user(request.user).filter(status=ExportStatus.READY), pk)
+    export = get_or_404(exports.ready(request.user), pk)
     response = _file(exports.download(user=request.user, export=export), export.format, export.filename)
     response.headers["Content-Length"] = str(export.size)
     return response
