@@ -238,6 +238,7 @@ class RowsOf:
             language="en",
             timezone="Asia/Riyadh",
             status="READY",
+            expires_at=timezone.now() + dt.timedelta(days=1),
         )
 
     @cached_property
