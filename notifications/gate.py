@@ -79,11 +79,15 @@ def _refusal(
     """``rule`` may be left out over other channels than WhatsApp."""
     if not isinstance(contact, Contact):
         return Reason(contact)
+    refused = _unwanted(preference, channel, notification_type, rule)
+    return refused or (None if address_of(contact, channel) else Reason.NO_CONTACT)
+
+
+def _unwanted(
+    preference: NotificationPreference, channel: str, notification_type: str, rule: SendingRule | None
+) -> Reason | None:
     needs_consent = rule is not None and rule.whatsapp_needs_consent
-    refused = preference.refusal(channel, notification_type, whatsapp_needs_consent=needs_consent)
-    if refused is not None:
-        return refused
-    return None if address_of(contact, channel) else Reason.NO_CONTACT
+    return preference.refusal(channel, notification_type, whatsapp_needs_consent=needs_consent)
 
 
 def _rule_for(channel: str, tenant_id: uuid.UUID) -> SendingRule | None:
@@ -106,13 +110,18 @@ def refusals_for_patients(
     stopped = suppressed(channel, {address_of(one, channel) for one in contacts.values() if isinstance(one, Contact)})
     answers: dict[uuid.UUID, tuple[Contact | None, NotificationPreference, Reason | None]] = {}
     rule = _rule_for(channel, patients[0].tenant_id) if patients else None
+    # Most share one object, the defaults: it is asked once.
+    unwanted: dict[int, Reason | None] = {}
     for patient in patients:
         contact, preference = contacts[patient.id], preferences[patient.id]
-        refused = _refusal(contact, preference, channel, notification_type, rule)
-        reachable = contact if isinstance(contact, Contact) else None
-        if refused is None and reachable is not None:
-            refused = stopped.get(address_of(reachable, channel))
-        answers[patient.id] = (reachable, preference, refused)
+        if not isinstance(contact, Contact):
+            answers[patient.id] = (None, preference, Reason(contact))
+            continue
+        if id(preference) not in unwanted:
+            unwanted[id(preference)] = _unwanted(preference, channel, notification_type, rule)
+        address = address_of(contact, channel)
+        refused = unwanted[id(preference)] or (stopped.get(address) if address else Reason.NO_CONTACT)
+        answers[patient.id] = (contact, preference, refused)
     return answers
 
 

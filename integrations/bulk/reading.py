@@ -188,11 +188,16 @@ def _refuse_bombs(file: IO[bytes]) -> None:
                 with parts.open(entry) as part:
                     while piece := part.read(_PIECE):
                         unpacked += len(piece)
-                        if unpacked > MOST_UNPACKED or (is_sheet and _FAR_CELL.search(rest + piece)):
+                        if unpacked > MOST_UNPACKED:
                             raise _suspect()
-                        if is_sheet and _HIDDEN_ROW.search(rest + piece):
+                        if not is_sheet:
+                            continue
+                        # With the end of the last one: a name or a row's beginning may stand across two pieces.
+                        text = rest + piece
+                        if _FAR_CELL.search(text):
+                            raise _suspect()
+                        if b"hidden=" in text and _HIDDEN_ROW.search(text):
                             raise _hidden()
-                        # A name or a row's beginning that stands across two pieces.
                         rest = piece[-512:]
     except _NO_ZIP as error:
         raise DomainError(_("This Excel file cannot be read. Save it again, or as CSV."), code="file_broken") from error

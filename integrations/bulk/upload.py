@@ -208,15 +208,17 @@ def _is_email(text: str) -> bool:
 def _found(state: _State, lines: Sequence[_Line]) -> Iterator[tuple[_Line, uuid.UUID]]:
     """The patients of the lines; what finds none, several, or one again is noted as a problem. Five queries at most."""
     cols = state.cols
-    by_mrn = _patients_by("mrn", {line.mrn for line in lines if line.mrn})
+    own_phones: dict[uuid.UUID, str] = {}
+    by_mrn = _patients_by("mrn", {line.mrn for line in lines if line.mrn}, own_phones=own_phones)
     rest = [line for line in lines if not line.mrn]
-    # Beside a file number, phone and name together say whether it is the right one.
-    phones_asked = {line.phone for line in lines if line.phone and (line.name or not line.mrn)}
+    # Beside a file number, phone and name together say whether it is the right one. Nearly always the phone does.
+    doubted = [line for line in lines if line.name and line.phone and line.mrn in by_mrn]
+    doubted = [line for line in doubted if own_phones[by_mrn[line.mrn][0]] != line.phone]
+    phones_asked = {line.phone for line in (*rest, *doubted) if line.phone}
     by_phone = _patients_by("phone", phones_asked, with_guardians=True)
     by_email = _patients_by("email", {line.email for line in rest if line.email and not line.phone})
     several = [people for found in (by_phone, by_email) for people in found.values() if len(people) > 1]
-    doubted = [line for line in lines if line.name and line.phone in by_phone and line.mrn in by_mrn]
-    doubted = [line for line in doubted if by_mrn[line.mrn][0] not in by_phone[line.phone]]
+    doubted = [line for line in doubted if by_mrn[line.mrn][0] not in by_phone.get(line.phone, by_mrn[line.mrn])]
     several += [[*by_mrn[line.mrn], *by_phone[line.phone]] for line in doubted]
     names = _names(several)
     swapped = {
@@ -252,15 +254,23 @@ def _found(state: _State, lines: Sequence[_Line]) -> Iterator[tuple[_Line, uuid.
 _Found = dict[str, Sequence[uuid.UUID]]
 
 
-def _patients_by(column: str, values: set[str], *, with_guardians: bool = False) -> _Found:
-    """Value → the patients who have it; nearly always one."""
+def _patients_by(
+    column: str,
+    values: set[str],
+    *,
+    with_guardians: bool = False,
+    own_phones: dict[uuid.UUID, str] | None = None,
+) -> _Found:
+    """Value → the patients who have it; nearly always one. ``own_phones`` gets the number in each of their files."""
     found: _Found = {}
     if not values:
         return found
     wanted = list(values)
     rows: Any = Patient.objects.filter(is_active=True, merged_into=None, **{f"{column}__among": wanted}).order_by()
-    for key, pk in rows.values_list(column, "pk"):
+    for key, pk, phone in rows.values_list(column, "pk", "phone"):
         found[key] = (*found[key], pk) if key in found else (pk,)
+        if own_phones is not None:
+            own_phones[pk] = phone
     if column == "email":
         found = {key.casefold(): people for key, people in found.items()}
     missing = [value for value in wanted if value not in found] if with_guardians else []
