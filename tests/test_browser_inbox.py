@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, Route, expect
 
 from conftest import Clinic
 from core.models import User
@@ -349,6 +350,29 @@ def test_a_focused_row_keeps_the_focus_when_the_list_grows(clinic: Clinic, page_
     expect(opener(page, three[0])).to_be_focused()
     page.keyboard.press("k")
     expect(page.locator("#inbox-list [data-open]").first).to_be_focused()
+
+
+def test_a_list_that_was_asked_for_before_a_filter_does_not_come_back_over_it(
+    clinic: Clinic, page_for: PageFor, three: object
+) -> None:
+    """The bell had it made a moment earlier, and it was slow."""
+    page = page_for(clinic.provider)
+    page.goto(PAGE)
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        held.append(route) if not held else route.continue_()
+
+    page.route(re.compile(r"/inbox/(\?|$)"), hold_the_first)
+    ring(clinic.provider, "Fourth")
+    expect(page.locator(".bell-n")).to_have_text("4")
+    page.get_by_label("Search", exact=True).fill("second")
+    expect(page.locator("#inbox-list [data-row]")).to_have_count(1)
+    assert held, "the bell asked for the list"
+    with contextlib.suppress(Error):  # the page no longer waits for it
+        held[0].continue_()
+    page.wait_for_timeout(500)
+    expect(page.locator("#inbox-list [data-row]")).to_have_count(1)
 
 
 def test_filters_apply_themselves_and_stay_in_the_address(clinic: Clinic, page_for: PageFor, three):
