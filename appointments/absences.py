@@ -234,7 +234,7 @@ def finish_all() -> dict[str, int]:
                     counts["finished"] += 1
             try:
                 _tell_apart()
-            except Exception as error:  # noqa: BLE001  # the same
+            except Exception as error:  # noqa: BLE001  # the other clinic groups must go on
                 log.error("absence_failed", tenant_id=str(tenant_id), error=type(error).__name__)  # noqa: TRY400
                 counts["failed"] += 1
     return counts

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from appointments import services
+from appointments import absences, services
 from appointments.models import Appointment, Reminder, ReminderTiming
 from appointments.tasks import replan_reminders_task, send_due_reminders_task
 from appointments.tests.test_booking import book
@@ -101,6 +101,29 @@ def test_a_night_elsewhere_costs_no_family_its_reminder(
     said(morning, NOW, provider, sister)
     together = Message.objects.filter(event__key="appointment.reminder_together")
     assert set(together.values_list("status", flat=True)) == {"SENT"}
+
+
+def test_a_night_elsewhere_keeps_no_word_of_a_day_that_is_called_off(
+    clinic: Clinic, provider: FakeProvider, morning: time_machine.Coordinates, ten: dt.datetime
+) -> None:
+    """It waited for the morning in New York. Where the day was at both places, it still does."""
+    away = LocationFactory(tenant=clinic.tenant, timezone="America/New_York")
+    night(clinic)
+    for count, places in enumerate(([clinic.location], [clinic.location, away])):
+        for number, place in enumerate(places):
+            book(clinic, ten + count * DAY + number * 2 * HOUR, location=place)
+        morning.shift(10 * MINUTE)
+        send_all(provider)
+        absences.call_off(
+            actor=clinic.front_desk,
+            provider=clinic.provider,
+            starts_at=ten + count * DAY - HOUR,
+            ends_at=ten + count * DAY + 8 * HOUR,
+            reason="ill",
+            key=uuid.uuid4(),
+        )
+        off = [text for text in said(morning, MINUTE, provider, clinic.patient) if "/again/" in text]
+        assert len(off) == (1 if len(places) == 1 else 0)
 
 
 def test_who_is_asleep_elsewhere_is_not_woken_because_it_is_day_here(
