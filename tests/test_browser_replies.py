@@ -61,3 +61,12 @@ def test_a_reply_is_answered_and_done_from_the_page(
     expect(page.get_by_text("نعم، أمام المدخل.")).to_be_visible()
     page.get_by_role("button", name="Done").click()
     expect(page.get_by_role("heading", name="No reply waits")).to_be_visible()
+
+
+def test_what_was_written_stands_within_its_line(clinic: Clinic, conversation: Conversation, page_for: PageFor) -> None:
+    """A line that took the height of a field laid the next one over the patient's words."""
+    page = page_for(clinic.admin, is_phone=True)
+    page.goto(f"/notifications/replies/{conversation.pk}/")
+    expect(page.locator(".x-thread .theirs .bubble").first).to_be_visible()
+    sticks_out = "lines => lines.filter(line => line.scrollHeight > line.clientHeight + 1).length"
+    assert page.locator(".x-thread li").evaluate_all(sticks_out) == 0
